@@ -1,0 +1,81 @@
+import { z } from "zod";
+import { ConfigError } from "./errors.ts";
+import { configSchema } from "./schema.ts";
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type JsonObject = { [key: string]: Json };
+
+/** Variables that begin with BQTAPE_ and are not configuration keys. */
+const OTHERS: ReadonlySet<string> = new Set(["BQTAPE_CONFIG"]);
+
+/**
+ * Lays `BQTAPE_…` variables over the file's values: `recording.commitRequest` is `BQTAPE_RECORDING_COMMIT_REQUEST`. Values
+ * are JSON where they are JSON (numbers, booleans, objects), else strings. A variable that names an object replaces it whole.
+ *
+ * @throws {ConfigError} for a variable that names no key.
+ */
+export function overlayEnvironment(file: JsonObject, environment: NodeJS.ProcessEnv): JsonObject {
+  const keys = new Map(configKeys().map((path) => [variableName(path), path]));
+  const result = structuredClone(file);
+  // Shorter names first, so that BQTAPE_CREDENTIAL_FILE refines what BQTAPE_CREDENTIAL has set.
+  for (const [name, value] of Object.entries(environment).sort(([a], [b]) => a.length - b.length)) {
+    if (!name.startsWith("BQTAPE_") || OTHERS.has(name) || value === undefined) continue;
+    const path = keys.get(name);
+    if (path === undefined)
+      throw new ConfigError(`${name} is no configuration key of bqtape. ${nearest(name, keys)}`);
+    set(result, path, parse(value));
+  }
+  return result;
+}
+
+export function variableName(path: readonly string[]): string {
+  const words = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return `BQTAPE_${words.join("_")}`;
+}
+
+/** The path of every key, objects included. */
+export function configKeys(): string[][] {
+  const schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" });
+  const paths = new Map<string, string[]>();
+  const visit = (node: unknown, path: string[]): void => {
+    if (typeof node !== "object" || node === null) return;
+    if (path.length > 0) paths.set(path.join("."), path);
+    const { properties, anyOf, oneOf } = node as Record<"properties" | "anyOf" | "oneOf", object | undefined>;
+    for (const [key, child] of Object.entries(properties ?? {})) visit(child, [...path, key]);
+    for (const branch of Object.values(anyOf ?? oneOf ?? {})) visit(branch, path);
+  };
+  visit(schema, []);
+  return [...paths.values()];
+}
+
+function nearest(name: string, keys: ReadonlyMap<string, unknown>): string {
+  const shared = (candidate: string): number => {
+    const words = new Set(candidate.split("_"));
+    return name.split("_").filter((word) => words.has(word)).length;
+  };
+  const [best] = [...keys.keys()].sort((a, b) => shared(b) - shared(a) || a.length - b.length);
+  return best === undefined || shared(best) < 2
+    ? "Unset it, or see the configuration reference."
+    : `Did you mean ${best}?`;
+}
+
+function parse(value: string): Json {
+  try {
+    return JSON.parse(value) as Json;
+  } catch {
+    return value;
+  }
+}
+
+function set(target: JsonObject, path: readonly string[], value: Json): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  if (rest.length === 0) {
+    target[key] = value;
+    return;
+  }
+  const child = target[key];
+  const object = typeof child === "object" && child !== null && !Array.isArray(child) ? child : {};
+  target[key] = object;
+  set(object, rest, value);
+}

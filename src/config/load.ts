@@ -1,0 +1,113 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import type { z } from "zod";
+import { configKeys, overlayEnvironment } from "./environment.ts";
+import { ConfigError } from "./errors.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+export interface LoadOptions {
+  /** Absent: the environment alone. */
+  readonly file?: string | undefined;
+  /** Default: `process.env`. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Reads the configuration file, lays the environment over it, checks all of it. Relative paths in the file are relative to
+ * the file, elsewhere to the working directory.
+ *
+ * @throws {ConfigError} naming key, value and fix, for the first thing that is wrong.
+ */
+export async function loadConfig({ file, environment = process.env }: LoadOptions): Promise<Config> {
+  const written = file === undefined ? {} : await readYaml(file);
+  const values = overlayEnvironment(written, environment);
+  const parsed = configSchema.safeParse(values, { reportInput: true });
+  if (!parsed.success) throw new ConfigError(explain(parsed.error, file));
+  return withAbsolutePaths(parsed.data, file === undefined ? process.cwd() : dirname(resolve(file)));
+}
+
+/** Options of commands that read what a gateway recorded. */
+export const dataDirOptions = {
+  config: { type: "string", describe: "the gateway's configuration file (or BQTAPE_CONFIG)" },
+  "data-dir": { type: "string", describe: "its data directory, when there is no file to name it" },
+} as const;
+
+/** The data directory that a command's options name; without any, the configuration's default. */
+export async function resolveDataDir(options: { config?: string; dataDir?: string }): Promise<string> {
+  if (options.dataDir !== undefined) return resolve(options.dataDir);
+  const file = options.config ?? process.env.BQTAPE_CONFIG;
+  if (file !== undefined) return (await loadConfig({ file })).dataDir;
+  return resolve(process.env.BQTAPE_DATA_DIR ?? "data");
+}
+
+async function readYaml(file: string): Promise<Record<string, never>> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    const reason =
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "does not exist" : String(cause);
+    throw new ConfigError(`configuration file ${file}: ${reason}. Name another with --config FILE.`, {
+      cause,
+    });
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  const [problem] = document.errors;
+  if (problem !== undefined)
+    throw new ConfigError(`configuration file ${file} is not valid YAML: ${problem.message}`);
+  const value: unknown = document.toJS() ?? {};
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ConfigError(`configuration file ${file} must hold keys and values, such as "dataDir: ./data".`);
+  }
+  return value as Record<string, never>;
+}
+
+function explain(error: z.ZodError, file: string | undefined): string {
+  const where = file === undefined ? "configuration" : `configuration file ${file}`;
+  return error.issues.map((issue) => `${where}: ${explainIssue(issue)}`).join("\n");
+}
+
+function explainIssue(issue: z.core.$ZodIssue): string {
+  const path = issue.path.map(String);
+  const key = path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const known = configKeys()
+      .filter(
+        (candidate) =>
+          candidate.length === path.length + 1 && path.every((step, at) => step === candidate[at]),
+      )
+      .map((candidate) => candidate.at(-1));
+    const unknown = issue.keys.map((name) => `"${[...path, name].join(".")}"`).join(", ");
+    return `unknown key ${unknown}. Remove it; known here: ${known.join(", ")}.`;
+  }
+  const fix = expectation(issue);
+  if (issue.input === undefined) return `"${key}" is missing: ${fix}.`;
+  return `"${key}" is ${JSON.stringify(issue.input)}: ${fix}.`;
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return `expected one of ${issue.values.join(", ")}`;
+  if (issue.code === "invalid_type") {
+    const example = issue.path.join(".") === "credential" ? ', such as { type: "application-default" }' : "";
+    return `expected ${issue.expected}${example}`;
+  }
+  return issue.message;
+}
+
+function withAbsolutePaths(config: Config, base: string): Config {
+  const { credential, upstream } = config;
+  return {
+    ...config,
+    dataDir: resolve(base, config.dataDir),
+    ca: { cert: resolve(base, config.ca.cert), key: resolve(base, config.ca.key) },
+    credential:
+      credential.type === "service-account"
+        ? { ...credential, keyFile: resolve(base, credential.keyFile) }
+        : credential.type === "access-token-file"
+          ? { ...credential, file: resolve(base, credential.file) }
+          : credential,
+    upstream:
+      upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
+  };
+}

@@ -1,0 +1,20 @@
+import { join } from "node:path";
+
+/** Holds one folder per gateway worker's journal: `0`, `1`, … */
+export function journalsDirectory(dataDir: string): string {
+  return join(dataDir, "journal");
+}
+
+export function journalDirectory(dataDir: string, name: string): string {
+  return join(journalsDirectory(dataDir), name);
+}
+
+/** The readable store that the embedded archive keeps. */
+export function archiveFile(dataDir: string): string {
+  return join(dataDir, "archive.sqlite");
+}
+
+/** Placeholder credentials for agents, and the CA bundle that they trust. */
+export function agentDirectory(dataDir: string): string {
+  return join(dataDir, "agent");
+}

@@ -1,0 +1,142 @@
+import { z } from "zod";
+
+/*
+ * Every key that bqtape knows, with its default. Descriptions are for people: `--help`, errors and the documentation
+ * quote them.
+ */
+
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+/** A number of bytes: `65536`, or with a unit of IEC 80000-13, `64KiB`. */
+const byteSize = z
+  .union([z.number(), z.string()])
+  .transform((value, context) => {
+    const [, digits, unit = "B"] = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/.exec(String(value)) ?? [];
+    if (digits === undefined) {
+      context.addIssue({
+        code: "custom",
+        message: "expected a number of bytes, such as 65536, 64MiB or 10GiB",
+      });
+      return z.NEVER;
+    }
+    return Number(digits) * (UNITS[unit] ?? 1);
+  })
+  .pipe(z.number().positive());
+
+/** An address to listen on. Port 0 lets the system choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const listenAddress = z.string().transform((value, context): ListenAddress => {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(value) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port) > 65_535) {
+    context.addIssue({
+      code: "custom",
+      message: 'expected "host:port", such as "127.0.0.1:8080" or "[::1]:8080"',
+    });
+    return z.NEVER;
+  }
+  return { host, port: Number(port) };
+});
+
+const origin = z.string().transform((value, context): string => {
+  const url = URL.parse(value);
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.origin !== value.replace(/\/$/, "").toLowerCase()
+  ) {
+    context.addIssue({ code: "custom", message: 'expected an origin, such as "https://127.0.0.1:9443"' });
+    return z.NEVER;
+  }
+  return url.origin;
+});
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
+
+const credentialKinds = [
+  z.strictObject({
+    type: z.literal("service-account"),
+    keyFile: z.string().min(1).describe("Google's JSON key of the service account"),
+    tokenUrl: httpUrl.optional().describe("token endpoint; default: token_uri of the key file"),
+  }),
+  z.strictObject({ type: z.literal("application-default") }),
+  z.strictObject({
+    type: z.literal("access-token-file"),
+    file: z.string().min(1).describe("holds one access token; read again when it changes"),
+  }),
+] as const;
+
+const credential = z.discriminatedUnion("type", credentialKinds, {
+  error: ({ code }) =>
+    code === "invalid_union"
+      ? `expected one of ${credentialKinds.map((kind) => kind.shape.type.value).join(", ")}`
+      : undefined,
+});
+
+export const configSchema = z.strictObject({
+  proxy: z
+    .strictObject({ listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents") })
+    .prefault({}),
+  control: z
+    .strictObject({
+      listen: listenAddress.default({ host: "127.0.0.1", port: 8081 }).describe("for operators: health, CA"),
+    })
+    .prefault({}),
+  dataDir: z.string().min(1).default("./data").describe("journal, archive and placeholder credentials"),
+  ca: z
+    .strictObject({
+      cert: z.string().min(1).default("certs/ca.pem"),
+      key: z.string().min(1).default("certs/ca.key"),
+    })
+    .prefault({})
+    .describe("the authority that agents trust; made on first start when both files are absent"),
+  identity: z
+    .strictObject({
+      loopback: z.boolean().default(false).describe("true: processes of this machine need no token"),
+    })
+    .prefault({}),
+  credential: credential.describe("what the gateway shows BigQuery"),
+  upstream: z
+    .strictObject({
+      overrides: z.record(z.string(), origin).default({}).describe("BigQuery host → origin to use instead"),
+      caFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("PEM; trusted for upstream connections besides the usual roots"),
+    })
+    .prefault({}),
+  recording: z
+    .strictObject({
+      commitRequest: z
+        .enum(["written", "fsync"])
+        .default("fsync")
+        .describe("what a request waits for before it is forwarded: to survive the process, or the machine"),
+      releaseResponse: z
+        .enum(["written", "fsync"])
+        .default("written")
+        .describe("what response bytes wait for before the agent gets them"),
+      journal: z
+        .strictObject({ maxBytes: byteSize.default(10 * 2 ** 30).describe("when full, traffic stops") })
+        .prefault({}),
+    })
+    .prefault({}),
+  archive: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("keep recordings readable in archive.sqlite"),
+    })
+    .prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type CredentialConfig = Config["credential"];

@@ -1,0 +1,173 @@
+/**
+ * What the gateway writes down, besides body bytes. Events are self-describing JSON values in the journal; delivery turns
+ * them into CloudEvents for Kafka, the archive into rows. Times are milliseconds since the Unix epoch (fractions allowed),
+ * durations are milliseconds.
+ */
+export type RecordedEvent =
+  | GatewayStarted
+  | GatewayStopped
+  | SessionStarted
+  | ExchangeRequested
+  | ExchangeCompleted
+  | ExchangeDenied;
+
+/** Written first by every run of a gateway: what an earlier run left open in this journal was cut short. */
+export interface GatewayStarted {
+  readonly type: "gateway.started";
+  readonly time: number;
+  /** Unique to this run. */
+  readonly gateway: string;
+  readonly version: string;
+  /** Bytes of a torn last frame that recovery cut off; 0 after a clean stop. */
+  readonly truncatedBytes: number;
+}
+
+/** Written last by an orderly stop. */
+export interface GatewayStopped {
+  readonly type: "gateway.stopped";
+  readonly time: number;
+  readonly gateway: string;
+}
+
+/** A session's first appearance in this run of the gateway; seen again after a restart, so readers keep the earliest. */
+export interface SessionStarted {
+  readonly type: "session.started";
+  readonly time: number;
+  readonly session: string;
+  readonly principal: Principal;
+  readonly source: Source;
+  /** The agent's `User-Agent` on CONNECT, when it sends one. */
+  readonly userAgent?: string;
+}
+
+/** On whose behalf an agent acts. */
+export interface Principal {
+  /** Stable and unique: an OIDC subject, or `local:USER` in loopback mode. */
+  readonly subject: string;
+  /** For people: an e-mail address, or a login name. */
+  readonly user: string;
+  readonly groups: readonly string[];
+}
+
+/** Where a connection came from. */
+export interface Source {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Name and value pairs as received: order, repetition and case are evidence. Secrets stand as `sha256:…` fingerprints. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/** A request's head as the agent sent it, secrets fingerprinted. */
+export interface RequestHead {
+  readonly method: string;
+  /** The CONNECT authority the agent named: `host:port`. */
+  readonly authority: string;
+  /** Request target (RFC 9112, section 3.2), credentials in its query fingerprinted. */
+  readonly target: string;
+  readonly httpVersion: string;
+  readonly headers: HeaderList;
+}
+
+/** What BigQuery is asked to do, as far as the request alone tells. */
+export interface OperationSummary {
+  /** `jobs.query`, `tabledata.list`, `oauth2.token` …; `unknown` when refused for being none of them. */
+  readonly name: string;
+  readonly project?: string;
+  readonly dataset?: string;
+  readonly table?: string;
+  readonly job?: string;
+  readonly location?: string;
+  /** The statement, cut at {@link MAX_EVENT_SQL} characters; the request body has it whole. */
+  readonly sql?: string;
+  readonly sqlTruncated?: true;
+  readonly dryRun?: true;
+}
+
+/** Characters of SQL an event carries at most. */
+export const MAX_EVENT_SQL = 16_384;
+
+/** What was ruled, and why. */
+export interface DecisionSummary {
+  readonly effect: "allow" | "deny";
+  readonly rule: string;
+  readonly reason: string;
+}
+
+/** Durable before the first byte of the request leaves for upstream; request body chunks follow it in the journal. */
+export interface ExchangeRequested {
+  readonly type: "exchange.requested";
+  readonly time: number;
+  /** UUID, version 7 (RFC 9562). */
+  readonly exchange: string;
+  readonly session: string;
+  readonly user: string;
+  readonly source: Source;
+  readonly request: RequestHead;
+  readonly operation: OperationSummary;
+  readonly decision: DecisionSummary;
+}
+
+/** A body as it passed: of the response, as the agent got it, content encoding and all. */
+export interface BodySummary {
+  readonly bytes: number;
+  /** Hexadecimal SHA-256 of these bytes; of an aborted body, of what did pass. */
+  readonly sha256: string;
+  /** Body records in the journal; 0 with bytes > 0 means withheld on purpose (a token answer). */
+  readonly chunks: number;
+}
+
+/** Time spent in each step, milliseconds. */
+export type Phases = Readonly<Partial<Record<Phase, number>>>;
+export type Phase =
+  | "receive" // reading the agent's request body
+  | "decide" // describe and decide
+  | "commit" // waiting for the journal to hold the request
+  | "credential" // waiting for the gateway's own access token
+  | "upstreamFirstByte" // request sent → response head
+  | "upstream" // response head → end of response body
+  | "release" // waiting for the journal to hold response bytes, and for the agent to take them
+  | "total";
+
+/** The end of an exchange that went upstream, or was answered by the gateway in Google's place. */
+export interface ExchangeCompleted extends ExchangeEnd {
+  readonly type: "exchange.completed";
+  /** `aborted`: the agent did not get a whole answer; `error` says why. */
+  readonly outcome: "complete" | "aborted";
+}
+
+/** The end of an exchange that the gateway refused; nothing went upstream. Self-contained when nothing was recorded before. */
+export interface ExchangeDenied extends ExchangeEnd {
+  readonly type: "exchange.denied";
+  readonly outcome: "denied";
+  /** Present when no `exchange.requested` precedes: a refused CONNECT, or a request that could not be read. */
+  readonly refused?: { readonly user?: string; readonly source: Source; readonly request: RequestHead };
+}
+
+interface ExchangeEnd {
+  readonly time: number;
+  readonly exchange: string;
+  /** Absent when refused before a session was known. */
+  readonly session?: string;
+  /** Status the agent was sent; 0 when it was sent none. */
+  readonly status: number;
+  /** Who made the answer. */
+  readonly answeredBy: "upstream" | "gateway";
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly request: BodySummary;
+  readonly response: BodySummary & { readonly headers: HeaderList };
+  readonly phases: Phases;
+  /** The identity used upstream, such as a service account's e-mail. */
+  readonly credential?: string;
+}
+
+export type Direction = "request" | "response";
+
+/** Bytes of a body, in order: `sequence` counts chunks from 0, `offset` bytes from 0, per exchange and direction. */
+export interface BodyChunk {
+  readonly exchange: string;
+  readonly direction: Direction;
+  readonly sequence: number;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}

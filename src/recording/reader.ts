@@ -1,0 +1,132 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { decodeFrame, type JournalRecord } from "./frame.ts";
+import { isSegmentHeader, listSegments, SEGMENT_HEADER, type Segment } from "./segments.ts";
+
+/** A record and the position behind it, from where reading goes on. */
+export interface Positioned {
+  readonly record: JournalRecord;
+  readonly next: number;
+}
+
+/** Bytes that cannot be read as records: damaged, or no longer there. */
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+  readonly reason: "damaged" | "missing";
+}
+
+export interface Batch {
+  readonly records: readonly Positioned[];
+  readonly gaps: readonly Gap[];
+  /** Where the next batch begins; equal to the start when there is nothing new. */
+  readonly next: number;
+}
+
+interface OpenSegment {
+  readonly segment: Segment;
+  readonly fd: number;
+}
+
+/** Bytes asked of the file at a time; a longer frame gets a buffer of its own size. */
+const READ_AHEAD = 1024 * 1024;
+
+/**
+ * Tails a journal directory from a position: from any thread or process, while it is written, across segments and
+ * restarts of the writer. Reads are synchronous: it lives in worker threads and in commands, never on the thread that
+ * carries traffic.
+ *
+ * At the end of the last segment a frame that is short or fails its checksum is one being written, so it is waited for.
+ * In front of a younger segment nothing more will come: there it is a gap, and reading goes on behind it.
+ */
+export class JournalReader {
+  readonly #directory: string;
+  #position: number;
+  #open: OpenSegment | undefined;
+
+  constructor(directory: string, position: number) {
+    this.#directory = directory;
+    this.#position = position;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Records that are there now, up to about `maxBytes` of them (at least one, when there is one). */
+  read(maxBytes: number): Batch {
+    const records: Positioned[] = [];
+    const gaps: Gap[] = [];
+    const limit = this.#position + maxBytes;
+    let successor: Segment | undefined;
+    while (this.#position < limit) {
+      const open = this.#open ?? this.#openSegment(gaps);
+      if (open === undefined) break;
+      if (this.#readFrom(open, Math.min(limit - this.#position, READ_AHEAD), records)) continue;
+      if (successor === undefined) {
+        successor = listSegments(this.#directory).find((segment) => segment.base > open.segment.base);
+        if (successor === undefined) break;
+        // A successor means that this segment is final; it may have grown before that, so it is read once more.
+        continue;
+      }
+      this.#moveOn(open, successor, gaps);
+      successor = undefined;
+    }
+    return { records, gaps, next: this.#position };
+  }
+
+  close(): void {
+    if (this.#open !== undefined) closeSync(this.#open.fd);
+    this.#open = undefined;
+  }
+
+  /** Opens the segment that holds the position, or the next younger one when that is gone. */
+  #openSegment(gaps: Gap[]): OpenSegment | undefined {
+    const segments = listSegments(this.#directory);
+    const at = segments.findLastIndex((segment) => segment.base <= this.#position);
+    let segment = segments[at];
+    const next = segments[at + 1];
+    if (segment === undefined || (segment.end < this.#position && next !== undefined)) {
+      if (next === undefined) return undefined;
+      gaps.push({ from: this.#position, to: next.base, reason: "missing" });
+      this.#position = next.base;
+      segment = next;
+    }
+    this.#open = { segment, fd: openSync(segment.path, "r") };
+    const header = Buffer.alloc(SEGMENT_HEADER);
+    const length = readSync(this.#open.fd, header, 0, SEGMENT_HEADER, 0);
+    // A header is written before the name exists, so one that is wrong stays wrong: the frames behind it are not trusted.
+    if (!isSegmentHeader(header.subarray(0, length), segment.base)) {
+      throw new Error(`${segment.path} is not a segment of a bqtape journal, or of a newer version`);
+    }
+    return this.#open;
+  }
+
+  /** Reads the whole frames at the position; false when not one is there. */
+  #readFrom({ segment, fd }: OpenSegment, want: number, into: Positioned[]): boolean {
+    const start = this.#position;
+    for (let size = want; ; ) {
+      const buffer = Buffer.allocUnsafe(size);
+      const offset = SEGMENT_HEADER + this.#position - segment.base;
+      const filled = buffer.subarray(0, readSync(fd, buffer, 0, size, offset));
+      let at = 0;
+      let decoded = decodeFrame(filled, at);
+      for (; decoded.state === "record"; decoded = decodeFrame(filled, at)) {
+        at += decoded.length;
+        into.push({ record: decoded.record, next: start + at });
+      }
+      this.#position = start + at;
+      // Only a first frame that is longer than the buffer is worth a larger one; else the next call begins at it.
+      if (at > 0 || decoded.state !== "short" || filled.length < size) return at > 0;
+      size = decoded.needed;
+    }
+  }
+
+  #moveOn(open: OpenSegment, successor: Segment, gaps: Gap[]): void {
+    const end = open.segment.base + fstatSync(open.fd).size - SEGMENT_HEADER;
+    if (this.#position < end) gaps.push({ from: this.#position, to: successor.base, reason: "damaged" });
+    else if (end < successor.base) gaps.push({ from: end, to: successor.base, reason: "missing" });
+    closeSync(open.fd);
+    this.#open = undefined;
+    this.#position = successor.base;
+  }
+}

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { RecordedEvent } from "../../src/recording/events.ts";
+import { encodeBody, encodeEvent } from "../../src/recording/frame.ts";
+import { Journal } from "../../src/recording/journal.ts";
+import { JournalReader } from "../../src/recording/reader.ts";
+import { uuidv7 } from "../../src/recording/uuid.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+
+const MAX = 1024 * 1024 * 1024;
+
+function event(gateway: string): RecordedEvent {
+  return { type: "gateway.stopped", time: 1, gateway };
+}
+
+function readAll(directory: string, from = 0): string[] {
+  const reader = new JournalReader(directory, from);
+  const { records, gaps } = reader.read(MAX);
+  reader.close();
+  assert.deepEqual(gaps, []);
+  return records.map(({ record }) =>
+    record.kind === "event" && record.event.type === "gateway.stopped" ? record.event.gateway : record.kind,
+  );
+}
+
+test("what was committed is read back, in order", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  for (const name of ["a", "b", "c"]) journal.append(encodeEvent(event(name)));
+  await journal.commit("fsync");
+  assert.deepEqual(readAll(directory), ["a", "b", "c"]);
+});
+
+test("body bytes come back exactly, with their place", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * 7) % 251));
+  const chunk = { exchange: uuidv7(), direction: "response", sequence: 3, offset: 2 ** 33, bytes } as const;
+  journal.append(encodeBody(chunk));
+  await journal.commit("written");
+  const [read] = new JournalReader(directory, 0).read(MAX).records;
+  assert.deepEqual(read?.record, { kind: "body", chunk });
+});
+
+test("a commit waits for everything that was appended before it", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  const sizes = await Promise.all(
+    Array.from({ length: 300 }, async (_, index) => {
+      journal.append(encodeEvent(event(String(index))));
+      await journal.commit(index % 2 === 0 ? "written" : "fsync");
+      return readAll(directory).length > index;
+    }),
+  );
+  assert.ok(sizes.every(Boolean));
+  assert.deepEqual(
+    readAll(directory),
+    Array.from({ length: 300 }, (_, index) => String(index)),
+  );
+});
+
+test("records that nobody waits for are written all the same", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  journal.append(encodeEvent(event("alone")));
+  const end = new BigInt64Array(journal.end);
+  await Atomics.waitAsync(end, 0, 0n, 5_000).value;
+  assert.deepEqual(readAll(directory), ["alone"]);
+});
+
+test("the log goes over many segments, and a reader follows it", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 500 });
+  t.after(() => journal.close());
+  const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
+  for (const name of names) {
+    journal.append(encodeEvent(event(name)));
+    await journal.commit("written");
+  }
+  assert.ok(readdirSync(directory).length > 5);
+  assert.deepEqual(readAll(directory), names);
+});
+
+test("trimming unlinks whole segments behind the position, and never the one in use", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 500 });
+  t.after(() => journal.close());
+  for (let index = 0; index < 100; index += 1) {
+    journal.append(encodeEvent(event(`name-${index}`)));
+    await journal.commit("written");
+  }
+  const before = journal.bytes;
+  await journal.trim(journal.position);
+  assert.equal(readdirSync(directory).length, 1);
+  assert.ok(journal.bytes < before);
+});
+
+test("a torn last frame is cut off at the next start, and what was whole is kept", async (t) => {
+  const directory = temporaryDirectory();
+  const first = await Journal.open({ directory, maxBytes: MAX });
+  first.append(encodeEvent(event("whole")));
+  await first.close();
+  const [name = ""] = readdirSync(directory);
+  appendFileSync(join(directory, name), encodeEvent(event("torn"))[0]?.subarray(0, 20) ?? "");
+
+  const second = await Journal.open({ directory, maxBytes: MAX });
+  assert.equal(second.recovery.truncatedBytes, 20);
+  second.append(encodeEvent(event("next")));
+  await second.close();
+  assert.deepEqual(readAll(directory), ["whole", "next"]);
+});
+
+test("a journal that was opened and never written leaves no segment behind the next one", async (t) => {
+  const directory = temporaryDirectory();
+  for (let run = 0; run < 3; run += 1) await (await Journal.open({ directory, maxBytes: MAX })).close();
+  assert.equal(readdirSync(directory).length, 1);
+});
+
+test("a log that lost its end to a power failure goes on behind what readers have already passed", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX, after: 5_000 });
+  journal.append(encodeEvent(event("new")));
+  await journal.close();
+  assert.deepEqual(readAll(directory, 5_000), ["new"]);
+});
+
+test("a directory that cannot be used is said in words", async (t) => {
+  const directory = join(temporaryDirectory(), "file");
+  writeFileSync(directory, "");
+  await assert.rejects(Journal.open({ directory: join(directory, "journal"), maxBytes: MAX }), {
+    name: "JournalError",
+    code: "unusable",
+    message: /not a directory: choose another dataDir/,
+  });
+});
+
+test("a full journal says so, until a reader lets segments go", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: 2_000, segmentBytes: 500 });
+  t.after(() => journal.close());
+  while (journal.state === "open") {
+    journal.append(encodeEvent(event("x".repeat(100))));
+    await journal.commit("written");
+  }
+  assert.equal(journal.state, "full");
+  await journal.trim(journal.position);
+  assert.equal(journal.state, "open");
+});
+
+test("the journal's files are for their owner alone", async (t) => {
+  const directory = join(temporaryDirectory(), "journal");
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  assert.equal(statSync(directory).mode & 0o777, 0o700);
+  for (const name of readdirSync(directory))
+    assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600);
+});
+
+test("a write that fails is told to those who wait, and made good when it can be", async (t) => {
+  // The next segment cannot be made while a directory has its temporary name: a fault that even root meets.
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 1 });
+  t.after(() => journal.close());
+  journal.append(encodeEvent(event("first")));
+  await journal.commit("fsync");
+  const obstacle = join(directory, `${String(journal.position).padStart(20, "0")}.journal.new`);
+  mkdirSync(obstacle);
+  journal.append(encodeEvent(event("second")));
+  await assert.rejects(journal.commit("fsync"), { name: "JournalError", code: "stalled" });
+  assert.equal(journal.state, "stalled");
+  const end = new BigInt64Array(journal.end);
+  const recovered = Atomics.waitAsync(end, 0, Atomics.load(end, 0), 5_000).value;
+  rmdirSync(obstacle);
+  await recovered;
+  assert.deepEqual(readAll(directory), ["first", "second"]);
+});

@@ -1,0 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A directory that lives as long as this process: what a test closes at its end may still write there. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "bqtape-test-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
