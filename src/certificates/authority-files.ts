@@ -1,0 +1,183 @@
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Authority, type CreateAuthorityOptions, createAuthority } from "./authority.ts";
+import { AuthorityError } from "./errors.ts";
+import { certificatesIn, type NamedText, parseAuthority } from "./parse-authority.ts";
+import { dayMs } from "./sign-certificate.ts";
+
+export interface AuthorityFiles {
+  /** Path of the certificate, PEM; those above it may follow. */
+  cert: string;
+  /** Path of the private key, PEM. */
+  key: string;
+}
+
+export interface OpenedAuthority extends Authority {
+  /** This call made it, so no agent trusts it yet. */
+  readonly created: boolean;
+  /** It expires within 30 days. */
+  readonly expiresSoon: boolean;
+}
+
+const soonMs = 30 * dayMs;
+
+/**
+ * The authority on disk; where both files are absent, a new one, made by `options` and durable before it is returned.
+ *
+ * However many processes start at once, all get the same one. The key file is what decides, as it comes into
+ * being with one `link`; it holds the certificate too, so that whoever finds the key alone (the others, or the next
+ * start after a crash) can put the certificate beside it.
+ *
+ * @throws {AuthorityError} with every code there is.
+ */
+export async function openAuthority(
+  files: AuthorityFiles,
+  options: CreateAuthorityOptions,
+): Promise<OpenedAuthority> {
+  const found = await readPair(files);
+  if (found !== undefined) return opened(found, false, options);
+  const created = await publish(files, await createAuthority(options));
+  const published = await readPair(files);
+  if (published !== undefined) return opened(published, created, options);
+  throw new AuthorityError(
+    "unreadable",
+    `${files.key} is there, but leads nowhere; remove it if it is a symbolic link to nothing`,
+  );
+}
+
+type Pair = Record<keyof AuthorityFiles, NamedText>;
+
+function opened(pair: Pair, created: boolean, { clock = Date.now }: CreateAuthorityOptions): OpenedAuthority {
+  const authority = parseAuthority(pair.cert, pair.key, clock);
+  return { ...authority, created, expiresSoon: authority.notAfter.getTime() - clock() < soonMs };
+}
+
+async function readPair(files: AuthorityFiles): Promise<Pair | undefined> {
+  // In this order: another process puts the key in place first, so a certificate that is there has its key.
+  const cert = await readCertificate(files.cert);
+  const key = await readKey(files.key);
+  if (cert === undefined && key === undefined) return undefined;
+  if (key === undefined) {
+    throw new AuthorityError(
+      "half-present",
+      `${files.cert} is there, but its key ${files.key} is not; put the key back, or remove the certificate to have a new authority made`,
+    );
+  }
+  const pair = (text: string): Pair => ({
+    cert: { path: files.cert, text },
+    key: { path: files.key, text: key },
+  });
+  if (cert !== undefined) return pair(cert);
+  const own = certificatesIn(key);
+  if (own.length === 0) {
+    throw new AuthorityError(
+      "half-present",
+      `${files.key} is there, but its certificate ${files.cert} is not; put the certificate back, or remove the key to have a new authority made`,
+    );
+  }
+  const text = `${own.join("\n")}\n`;
+  await putInPlace(files.cert, text, 0o644);
+  return pair(text);
+}
+
+/** Puts a new authority on disk. False when another process was faster, and its authority is the one. */
+async function publish(files: AuthorityFiles, authority: Authority): Promise<boolean> {
+  const key = authority.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  if (!(await putInPlace(files.key, key + authority.certificatePem, 0o600))) return false;
+  await putInPlace(files.cert, authority.certificatePem, 0o644);
+  return true;
+}
+
+/** Makes a file with all its content at once, durably. False, and nothing done, when the path is taken. */
+async function putInPlace(path: string, text: string, mode: number): Promise<boolean> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${randomUUID()}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      await writeDurably(temporary, text, mode);
+      return await linkUnlessTaken(temporary, path);
+    } finally {
+      await rm(temporary, { force: true });
+      await syncFolder(folder);
+    }
+  } catch (cause) {
+    throw new AuthorityError(
+      "unwritable",
+      `${path} cannot be written (${messageOf(cause)}); let this user write to ${folder}, ` +
+        "or set other paths in ca.cert and ca.key",
+      { cause },
+    );
+  }
+}
+
+/** Unlike `rename`, which would put a second authority over the first. */
+async function linkUnlessTaken(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function writeDurably(path: string, text: string, mode: number): Promise<void> {
+  await using file = await open(path, "wx", mode);
+  // Again, as the process's umask may have taken from the mode above.
+  await file.chmod(mode);
+  await file.writeFile(text);
+  await file.sync();
+}
+
+/** Makes new names in a folder durable. Windows has no such thing. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  await using folder = await open(path, "r");
+  await folder.sync();
+}
+
+async function readCertificate(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    return absentOrUnreadable(path, error);
+  }
+}
+
+async function readKey(path: string): Promise<string | undefined> {
+  try {
+    await using file = await open(path, "r");
+    const { mode } = await file.stat();
+    // Windows keeps no such bits.
+    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+      const shown = (mode & 0o777).toString(8).padStart(3, "0");
+      throw new AuthorityError(
+        "key-exposed",
+        `${path} has mode ${shown}, so others than its owner may use the authority's key; mend it with: chmod 600 ${path}`,
+      );
+    }
+    return await file.readFile("utf8");
+  } catch (error) {
+    if (error instanceof AuthorityError) throw error;
+    return absentOrUnreadable(path, error);
+  }
+}
+
+function absentOrUnreadable(path: string, cause: unknown): undefined {
+  if (codeOf(cause) === "ENOENT") return undefined;
+  throw new AuthorityError(
+    "unreadable",
+    `${path} cannot be read (${messageOf(cause)}); it must be a file that this user may read`,
+    { cause },
+  );
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
