@@ -46,9 +46,22 @@ export async function openAuthority(
   );
 }
 
+/**
+ * The authority on disk, or `undefined` where both files are absent.
+ *
+ * @throws {AuthorityError} with every code but `unwritable`.
+ */
+export async function readAuthority(
+  files: AuthorityFiles,
+  options: Pick<CreateAuthorityOptions, "clock"> = {},
+): Promise<OpenedAuthority | undefined> {
+  const found = await readPair(files);
+  return found === undefined ? undefined : opened(found, false, options);
+}
+
 type Pair = Record<keyof AuthorityFiles, NamedText>;
 
-function opened(pair: Pair, created: boolean, { clock = Date.now }: CreateAuthorityOptions): OpenedAuthority {
+function opened(pair: Pair, created: boolean, { clock = Date.now }: Pick<CreateAuthorityOptions, "clock">): OpenedAuthority {
   const authority = parseAuthority(pair.cert, pair.key, clock);
   return { ...authority, created, expiresSoon: authority.notAfter.getTime() - clock() < soonMs };
 }

@@ -2,9 +2,10 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { decodeFrame, type JournalRecord } from "./frame.ts";
 import { isSegmentHeader, listSegments, SEGMENT_HEADER, type Segment } from "./segments.ts";
 
-/** A record and the position behind it, from where reading goes on. */
+/** A record, its position, and the position behind it, from where reading goes on. */
 export interface Positioned {
   readonly record: JournalRecord;
+  readonly at: number;
   readonly next: number;
 }
 
@@ -79,26 +80,31 @@ export class JournalReader {
     this.#open = undefined;
   }
 
-  /** Opens the segment that holds the position, or the next younger one when that is gone. */
+  /**
+   * Opens the segment that holds the position, or the next younger one when that is gone or is no segment.
+   *
+   * @throws when the last one is no segment.
+   */
   #openSegment(gaps: Gap[]): OpenSegment | undefined {
     const segments = listSegments(this.#directory);
-    const at = segments.findLastIndex((segment) => segment.base <= this.#position);
-    let segment = segments[at];
-    const next = segments[at + 1];
-    if (segment === undefined || (segment.end < this.#position && next !== undefined)) {
+    for (let at = segments.findLastIndex((each) => each.base <= this.#position); ; at++) {
+      const segment = segments[at];
+      const next = segments[at + 1];
+      const holds = segment !== undefined && (segment.end >= this.#position || next === undefined);
+      if (holds) {
+        const fd = openIfSound(segment);
+        if (fd !== undefined) {
+          this.#open = { segment, fd };
+          return this.#open;
+        }
+        if (next === undefined) {
+          throw new Error(`${segment.path} is not a segment of a bqtape journal, or of a newer version`);
+        }
+      }
       if (next === undefined) return undefined;
-      gaps.push({ from: this.#position, to: next.base, reason: "missing" });
+      gaps.push({ from: this.#position, to: next.base, reason: holds ? "damaged" : "missing" });
       this.#position = next.base;
-      segment = next;
     }
-    this.#open = { segment, fd: openSync(segment.path, "r") };
-    const header = Buffer.alloc(SEGMENT_HEADER);
-    const length = readSync(this.#open.fd, header, 0, SEGMENT_HEADER, 0);
-    // A header is written before the name exists, so one that is wrong stays wrong: the frames behind it are not trusted.
-    if (!isSegmentHeader(header.subarray(0, length), segment.base)) {
-      throw new Error(`${segment.path} is not a segment of a bqtape journal, or of a newer version`);
-    }
-    return this.#open;
   }
 
   /** Reads the whole frames at the position; false when not one is there. */
@@ -111,8 +117,8 @@ export class JournalReader {
       let at = 0;
       let decoded = decodeFrame(filled, at);
       for (; decoded.state === "record"; decoded = decodeFrame(filled, at)) {
+        into.push({ record: decoded.record, at: start + at, next: start + at + decoded.length });
         at += decoded.length;
-        into.push({ record: decoded.record, next: start + at });
       }
       this.#position = start + at;
       // Only a first frame that is longer than the buffer is worth a larger one; else the next call begins at it.
@@ -123,10 +129,25 @@ export class JournalReader {
 
   #moveOn(open: OpenSegment, successor: Segment, gaps: Gap[]): void {
     const end = open.segment.base + fstatSync(open.fd).size - SEGMENT_HEADER;
-    if (this.#position < end) gaps.push({ from: this.#position, to: successor.base, reason: "damaged" });
-    else if (end < successor.base) gaps.push({ from: end, to: successor.base, reason: "missing" });
+    if (this.#position < successor.base) {
+      const reason = this.#position < end ? "damaged" : "missing";
+      gaps.push({ from: this.#position, to: successor.base, reason });
+    }
     closeSync(open.fd);
     this.#open = undefined;
     this.#position = successor.base;
   }
+}
+
+/**
+ * The file, unless its header is wrong: a header is written before the name exists, so one that is wrong stays wrong, and
+ * the frames behind it are not trusted.
+ */
+function openIfSound(segment: Segment): number | undefined {
+  const fd = openSync(segment.path, "r");
+  const header = Buffer.alloc(SEGMENT_HEADER);
+  const length = readSync(fd, header, 0, SEGMENT_HEADER, 0);
+  if (isSegmentHeader(header.subarray(0, length), segment.base)) return fd;
+  closeSync(fd);
+  return undefined;
 }

@@ -101,7 +101,7 @@ test("trimming unlinks whole segments behind the position, and never the one in 
   assert.ok(journal.bytes < before);
 });
 
-test("a torn last frame is cut off at the next start, and what was whole is kept", async (t) => {
+test("a torn last frame is cut off at the next start, and what was whole is kept", async () => {
   const directory = temporaryDirectory();
   const first = await Journal.open({ directory, maxBytes: MAX });
   first.append(encodeEvent(event("whole")));
@@ -116,13 +116,13 @@ test("a torn last frame is cut off at the next start, and what was whole is kept
   assert.deepEqual(readAll(directory), ["whole", "next"]);
 });
 
-test("a journal that was opened and never written leaves no segment behind the next one", async (t) => {
+test("a journal that was opened and never written leaves no segment behind the next one", async () => {
   const directory = temporaryDirectory();
   for (let run = 0; run < 3; run += 1) await (await Journal.open({ directory, maxBytes: MAX })).close();
   assert.equal(readdirSync(directory).length, 1);
 });
 
-test("a log that lost its end to a power failure goes on behind what readers have already passed", async (t) => {
+test("a log that lost its end to a power failure goes on behind what readers have already passed", async () => {
   const directory = temporaryDirectory();
   const journal = await Journal.open({ directory, maxBytes: MAX, after: 5_000 });
   journal.append(encodeEvent(event("new")));
@@ -130,7 +130,7 @@ test("a log that lost its end to a power failure goes on behind what readers hav
   assert.deepEqual(readAll(directory, 5_000), ["new"]);
 });
 
-test("a directory that cannot be used is said in words", async (t) => {
+test("a directory that cannot be used is said in words", async () => {
   const directory = join(temporaryDirectory(), "file");
   writeFileSync(directory, "");
   await assert.rejects(Journal.open({ directory: join(directory, "journal"), maxBytes: MAX }), {

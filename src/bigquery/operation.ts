@@ -1,0 +1,131 @@
+import { MAX_EVENT_SQL, type OperationSummary } from "../recording/events.ts";
+import type { ErrorReason } from "./errors.ts";
+import { matchRoute } from "./routes.ts";
+
+/** A request that the gateway can describe. */
+export interface Operation extends OperationSummary {
+  /** Whether the whole body is read (JSON, which may carry SQL) before anything is decided, or there is none. */
+  readonly body: "json" | "none";
+}
+
+/** A request that it cannot, and so does not pass. */
+export interface Undescribed {
+  readonly status: number;
+  readonly reason: ErrorReason;
+  readonly message: string;
+}
+
+export type Description =
+  | { readonly known: true; readonly operation: Operation }
+  | { readonly known: false; readonly refusal: Undescribed };
+
+const PREFIX = "/bigquery/v2/";
+/** Prefixes of other doors to BigQuery, refused by name (each would carry work past the description). */
+const OTHER_DOORS: readonly (readonly [prefix: string, name: string])[] = [
+  ["/upload/", "media upload"],
+  ["/resumable/", "resumable upload"],
+  ["/batch", "batch"],
+  ["/mcp", "Google's MCP server"],
+  ["/discovery/", "API discovery"],
+  ["/$discovery/", "API discovery"],
+];
+
+export interface RequestLine {
+  readonly method: string;
+  /** Request target in origin form. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** Says from its head alone which operation a request is, or why it is none that may pass. */
+export function describe({ method, target, headers }: RequestLine): Description {
+  const [path = "", query = ""] = splitOnce(target, "?");
+  const door = OTHER_DOORS.find(([prefix]) => path.startsWith(prefix));
+  if (door !== undefined)
+    return refuse(403, "accessDenied", `${door[1]} (${door[0]}) is not served by this gateway`);
+  if (!path.startsWith(PREFIX)) {
+    return refuse(
+      403,
+      "accessDenied",
+      `${path.slice(0, 100)} is no door to BigQuery that this gateway knows`,
+    );
+  }
+  const parameters = new URLSearchParams(query);
+  const unsafe = unsafeParameter(parameters);
+  if (unsafe !== undefined) return refuse(400, "invalid", unsafe);
+  const override = headers["x-http-method-override"];
+  const effective = override === undefined ? method : String(override).toUpperCase();
+  if (override !== undefined && (method !== "POST" || !/^(GET|PUT|PATCH|DELETE)$/.test(effective))) {
+    return refuse(
+      400,
+      "invalid",
+      "X-HTTP-Method-Override goes with POST and names GET, PUT, PATCH or DELETE",
+    );
+  }
+  const found = matchRoute(effective, path.slice(PREFIX.length));
+  if (found === undefined) {
+    return refuse(
+      403,
+      "accessDenied",
+      `${effective} ${path.slice(0, 200)} is no method of BigQuery's REST API v2 that this gateway knows`,
+    );
+  }
+  const location = parameters.get("location");
+  const body = method === "GET" || method === "HEAD" ? "none" : "json";
+  return { known: true, operation: { ...found, ...(location !== null && { location }), body } };
+}
+
+/** Adds what only the body tells: SQL, dry run, the job id and location that the client chose. */
+export function describeBody(operation: Operation, body: Buffer): Description {
+  if (operation.name !== "jobs.query" && operation.name !== "jobs.insert") return { known: true, operation };
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString("utf8"));
+  } catch {
+    return refuse(400, "invalid", `the body of ${operation.name} is not JSON`);
+  }
+  const root = record(value);
+  const reference = record(root.jobReference);
+  const configuration = record(root.configuration);
+  const query = operation.name === "jobs.query" ? root : record(configuration.query);
+  const sql = text(query.query);
+  const job = text(reference.jobId);
+  const location = text(root.location) ?? text(reference.location);
+  const dryRun = operation.name === "jobs.query" ? root.dryRun : configuration.dryRun;
+  return {
+    known: true,
+    operation: {
+      ...operation,
+      ...(sql !== undefined && { sql: sql.slice(0, MAX_EVENT_SQL) }),
+      ...(sql !== undefined && sql.length > MAX_EVENT_SQL && { sqlTruncated: true as const }),
+      ...(job !== undefined && { job }),
+      ...(location !== undefined && { location }),
+      ...(dryRun === true && { dryRun: true as const }),
+    },
+  };
+}
+
+function unsafeParameter(parameters: URLSearchParams): string | undefined {
+  if (parameters.has("callback")) return "the parameter callback (JSONP) is not served by this gateway";
+  const alt = parameters.getAll("alt").find((value) => value !== "json");
+  return alt === undefined
+    ? undefined
+    : `alt=${alt.slice(0, 20)} is not served by this gateway, only alt=json`;
+}
+
+function refuse(status: number, reason: ErrorReason, message: string): Description {
+  return { known: false, refusal: { status, reason, message: `bqtape: ${message}` } };
+}
+
+function splitOnce(value: string, separator: string): [string, string?] {
+  const at = value.indexOf(separator);
+  return at < 0 ? [value] : [value.slice(0, at), value.slice(at + 1)];
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,0 +1,35 @@
+import pino from "pino";
+import type { CommandModule } from "yargs";
+import { loadConfig } from "../config/load.ts";
+import { hostPort } from "./host-port.ts";
+
+interface Arguments {
+  config: string | undefined;
+}
+
+/** `bqtape serve --config FILE`: the gateway, until SIGTERM or SIGINT. */
+export const serve: CommandModule<object, Arguments> = {
+  command: "serve",
+  describe: "run the gateway",
+  builder: (yargs) =>
+    yargs
+      .option("config", { type: "string", describe: "configuration file (or BQTAPE_CONFIG)" })
+      .epilogue("Every key is also an environment variable: proxy.listen is BQTAPE_PROXY_LISTEN."),
+  async handler({ config: file = process.env.BQTAPE_CONFIG }) {
+    const stopped = new Promise<NodeJS.Signals>((resolve) => {
+      process.once("SIGTERM", resolve);
+      process.once("SIGINT", resolve);
+    });
+    const { startGateway } = await import("./start-gateway.ts");
+    const log = pino();
+    const config = await loadConfig({ file });
+    const gateway = await startGateway(config, log);
+    const proxy = hostPort(gateway.proxy);
+    log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");
+    log.info({ proxy, control: hostPort(gateway.control), dataDir: config.dataDir }, "ready");
+    const signal = await stopped;
+    log.info({ signal }, "stopping");
+    await gateway.close();
+    log.info("stopped");
+  },
+};

@@ -1,0 +1,108 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { routeHost } from "../bigquery/hosts.ts";
+import type { Identify } from "../identity/identify.ts";
+import { parseProxyAuthorization } from "../identity/proxy-authorization.ts";
+import type { Principal, Source } from "../recording/events.ts";
+import type { Recorder } from "../recording/recorder.ts";
+import { redactHeaders } from "../recording/redact.ts";
+import { parseAuthority } from "./authority.ts";
+import type { Connection } from "./connection.ts";
+import { refuseOnSocket } from "./listener.ts";
+
+/** Sessions remembered as having begun; of those forgotten, `session.started` is written again, which readers expect. */
+const MAX_SESSIONS = 10_000;
+
+/** Rules on CONNECT: who asks, and whether the host is one that the gateway serves. */
+export class Admission {
+  readonly #identify: Identify;
+  readonly #recorder: Recorder;
+  readonly #sessions = new Set<string>();
+
+  constructor(identify: Identify, recorder: Recorder) {
+    this.#identify = identify;
+    this.#recorder = recorder;
+  }
+
+  /** Grants the tunnel, or refuses it on the socket, in the recording, and answers `undefined`. */
+  admit(request: IncomingMessage, socket: Duplex): Connection | undefined {
+    const source = sourceOf(socket as Socket);
+    const credential = parseProxyAuthorization(request.headers["proxy-authorization"]);
+    const identified = this.#identify(credential, source);
+    const refuse = (
+      status: number,
+      code: string,
+      message: string,
+      headers?: readonly string[],
+    ): undefined => {
+      this.#recordRefusal(request, source, identified, { status, code, message });
+      refuseOnSocket(socket, status, message, headers);
+    };
+    if (identified === undefined) {
+      return refuse(407, "identity", "who is asking? Use the proxy address that `bqtape env` prints", [
+        // Java's clients send credentials only when challenged.
+        'Proxy-Authenticate: Basic realm="bqtape"',
+      ]);
+    }
+    const authority = parseAuthority(request.url ?? "");
+    if (typeof authority === "string") return refuse(400, "connect.authority", authority);
+    const route = routeHost(authority.host);
+    if (route === "refuse" || authority.port !== 443) {
+      return refuse(
+        403,
+        "connect.host",
+        `${authority.host}:${authority.port} is not a host that this gateway serves`,
+      );
+    }
+    const { principal, session } = identified;
+    this.#noteSession(session, principal, source, request.headers["user-agent"]);
+    return { authority, route, source, principal, session };
+  }
+
+  #noteSession(session: string, principal: Principal, source: Source, userAgent: string | undefined): void {
+    if (this.#sessions.has(session) || !this.#recorder.ready) return;
+    if (this.#sessions.size >= MAX_SESSIONS) this.#sessions.clear();
+    this.#sessions.add(session);
+    this.#recorder.note({
+      type: "session.started",
+      time: Date.now(),
+      session,
+      principal,
+      source,
+      ...(userAgent !== undefined && { userAgent }),
+    });
+  }
+
+  #recordRefusal(
+    request: IncomingMessage,
+    source: Source,
+    identified: { readonly principal: Principal; readonly session: string } | undefined,
+    { status, code, message }: { status: number; code: string; message: string },
+  ): void {
+    if (!this.#recorder.ready) return;
+    const target = request.url ?? "";
+    this.#recorder.exchange(identified?.session).end({
+      outcome: "denied",
+      status,
+      answeredBy: "gateway",
+      headers: [],
+      error: { code, message: `bqtape: ${message}` },
+      refused: {
+        ...(identified !== undefined && { user: identified.principal.user }),
+        source,
+        request: {
+          method: "CONNECT",
+          authority: target,
+          target,
+          httpVersion: request.httpVersion,
+          headers: redactHeaders(request.rawHeaders),
+        },
+      },
+    });
+  }
+}
+
+function sourceOf(socket: Socket): Source {
+  return { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+}

@@ -1,0 +1,12 @@
+import type { HostRoute } from "../bigquery/hosts.ts";
+import type { Principal, Source } from "../recording/events.ts";
+import type { Authority } from "./authority.ts";
+
+/** A tunnel that an agent was granted: everything that is certain before its first encrypted byte. */
+export interface Connection {
+  readonly authority: Authority;
+  readonly route: Exclude<HostRoute, "refuse">;
+  readonly source: Source;
+  readonly principal: Principal;
+  readonly session: string;
+}

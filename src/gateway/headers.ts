@@ -1,0 +1,54 @@
+import { isSecretHeader } from "../recording/redact.ts";
+
+/** Headers of one hop (RFC 9110, section 7.6.1), and those that HTTP/1.1 framing makes anew on each side. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Besides: the client library sets them, or they were answered here. */
+const REQUEST_ONLY: ReadonlySet<string> = new Set(["host", "content-length", "expect"]);
+
+/**
+ * What of an agent's headers goes upstream, as a flat list: no hop-by-hop header, none that `Connection` names, no
+ * credential of any kind, then the gateway's own.
+ */
+export function requestHeaders(raw: readonly string[], authorization: string): string[] {
+  const kept = endToEnd(raw, (name) => REQUEST_ONLY.has(name) || isSecretHeader(name));
+  kept.push("authorization", authorization);
+  return kept;
+}
+
+/** What of the upstream's headers goes to the agent, as a flat list. */
+export function responseHeaders(raw: readonly string[]): string[] {
+  return endToEnd(raw, () => false);
+}
+
+function endToEnd(raw: readonly string[], drop: (lowerCaseName: string) => boolean): string[] {
+  const named = namedByConnection(raw);
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? "";
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || named?.has(lower) || drop(lower)) continue;
+    kept.push(name, raw[index + 1] ?? "");
+  }
+  return kept;
+}
+
+function namedByConnection(raw: readonly string[]): ReadonlySet<string> | undefined {
+  let named: Set<string> | undefined;
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (raw[index]?.toLowerCase() !== "connection") continue;
+    named ??= new Set();
+    for (const name of (raw[index + 1] ?? "").split(",")) named.add(name.trim().toLowerCase());
+  }
+  return named;
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { ca } from "./commands/ca.ts";
+import { demo } from "./commands/demo.ts";
+import { env } from "./commands/env.ts";
+import { explainFailure, UsageError } from "./commands/failure.ts";
+import { replay } from "./commands/replay.ts";
+import { serve } from "./commands/serve.ts";
+import { sessions } from "./commands/sessions.ts";
+import { VERSION } from "./commands/version.ts";
+
+const cli = yargs(hideBin(process.argv))
+  .scriptName("bqtape")
+  .usage("$0 COMMAND\n\nA recording gateway for AI agents on BigQuery.")
+  .version(VERSION)
+  .command(serve)
+  .command(demo)
+  .command(env)
+  .command(sessions)
+  .command(replay)
+  .command(ca)
+  .demandCommand(1, "Name a command.")
+  .strict()
+  .wrap(Math.min(110, process.stdout.columns ?? 110))
+  .fail((message: string, error: Error | undefined) => {
+    throw error ?? new UsageError(message);
+  });
+
+try {
+  await cli.parseAsync();
+} catch (error) {
+  process.exitCode = explainFailure(error);
+}

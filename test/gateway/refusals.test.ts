@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, connect, type GatewayUnderTest, gatewayUnderTest, testConfig } from "../support/gateway.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { closedPort, startUpstream, writeServiceAccount } from "../support/upstream.ts";
+
+const OPTIONS = { timeout: 30_000 } as const;
+
+interface BigQueryError {
+  readonly error: {
+    readonly code: number;
+    readonly message: string;
+    readonly errors: readonly { message: string; reason: string }[];
+  };
+}
+
+/** A gateway before an upstream that must not be reached, and how often it was. */
+async function guarded(
+  t: Parameters<typeof gatewayUnderTest>[0],
+): Promise<{ gateway: GatewayUnderTest; reached: string[] }> {
+  const directory = temporaryDirectory();
+  const reached: string[] = [];
+  const upstream = await startUpstream(directory, (request, response) => {
+    reached.push(`${request.method} ${request.url}`);
+    response.end("{}");
+  });
+  t.after(() => upstream.close());
+  return { gateway: await gatewayUnderTest(t, testConfig(directory, upstream)), reached };
+}
+
+const BAD_AUTHORITIES: readonly (readonly [authority: string, status: number, why: RegExp])[] = [
+  ["bigquery.googleapis.com", 400, /host:port/],
+  ["bigquery.googleapis.com:443/path", 400, /host:port/],
+  ["https://bigquery.googleapis.com:443", 400, /host:port/],
+  ["user@bigquery.googleapis.com:443", 400, /not a valid name/],
+  ["../../pwned:443", 400, /not a valid name/],
+  ["bigquery.googleapis.com:0", 400, /does not exist/],
+  ["bigquery.googleapis.com:99999", 400, /does not exist/],
+  ["bigquery.googleapis.com:80", 403, /not a host that this gateway serves/],
+  ["evil.example:443", 403, /not a host that this gateway serves/],
+  ["169.254.169.254:443", 403, /not a host that this gateway serves/],
+  ["[::1]:443", 403, /not a host that this gateway serves/],
+  ["bigquery.googleapis.com.evil.example:443", 403, /not a host that this gateway serves/],
+];
+
+for (const [authority, status, why] of BAD_AUTHORITIES) {
+  test(`CONNECT ${authority} is refused with ${status}, in words, and recorded`, OPTIONS, async (t) => {
+    const { gateway } = await guarded(t);
+    const answer = await connect(gateway.proxy.port, authority);
+    assert.equal(answer.status, status);
+    assert.match(answer.body, why);
+    const [exchange] = await gateway.exchanges();
+    assert.deepEqual(
+      [exchange?.method, exchange?.target, exchange?.outcome, exchange?.status],
+      ["CONNECT", authority, "denied", status],
+    );
+  });
+}
+
+test("a proxy credential that names no session gets 407 and a challenge", OPTIONS, async (t) => {
+  const { gateway } = await guarded(t);
+  const answer = await connect(gateway.proxy.port, "bigquery.googleapis.com:443", {
+    "proxy-authorization": `Basic ${Buffer.from("bqtape:no such/session").toString("base64")}`,
+  });
+  assert.equal(answer.status, 407);
+  assert.equal(answer.headers["proxy-authenticate"], 'Basic realm="bqtape"');
+});
+
+test("plain HTTP through the proxy port is refused: it is no open proxy", OPTIONS, async (t) => {
+  const { gateway } = await guarded(t);
+  const answer = await fetch(`http://127.0.0.1:${gateway.proxy.port}/`, {
+    headers: { host: "169.254.169.254" },
+  });
+  assert.equal(answer.status, 400);
+});
+
+const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: number, reason: string])[] = [
+  [{ path: "/bigquery/v2/projects", headers: { host: "evil.example" } }, 421, "invalid"],
+  [{ path: "/upload/bigquery/v2/projects/p/jobs", body: "{}" }, 403, "accessDenied"],
+  [{ path: "/batch/bigquery/v2", body: "{}" }, 403, "accessDenied"],
+  [{ path: "/mcp", body: "{}" }, 403, "accessDenied"],
+  [{ path: "/discovery/v1/apis" }, 403, "accessDenied"],
+  [{ path: "/storage/v1/b" }, 403, "accessDenied"],
+  [{ path: "/bigquery/v2/projects/p/unheard" }, 403, "accessDenied"],
+  [{ path: "/bigquery/v2/projects/p/datasets/..%2f..%2fx" }, 403, "accessDenied"],
+  [{ path: "/bigquery/v2/projects/p/datasets/d/tables/.." }, 403, "accessDenied"],
+  [{ path: "/bigquery/v2/projects?callback=f" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects?alt=media" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects/p/queries", body: "SELECT 1" }, 400, "invalid"],
+  [
+    { path: "/bigquery/v2/projects/p/queries", body: "x", headers: { "content-encoding": "br" } },
+    400,
+    "invalid",
+  ],
+  [{ path: "/bigquery/v2/projects", headers: { "x-http-method-override": "DELETE" } }, 400, "invalid"],
+];
+
+for (const [request, status, reason] of REFUSED) {
+  const what = `${request.body === undefined ? "GET" : "POST"} ${request.path} ${JSON.stringify(request.headers ?? {})}`;
+  test(`${what} is refused in BigQuery's words, recorded, and not forwarded`, OPTIONS, async (t) => {
+    const { gateway, reached } = await guarded(t);
+    const answer = await ask({ port: gateway.proxy.port, ca: gateway.ca }, request);
+    const { error } = JSON.parse(answer.body.toString()) as BigQueryError;
+    assert.equal(answer.status, status);
+    assert.deepEqual([error.code, error.errors[0]?.reason], [status, reason]);
+    assert.equal(error.message, error.errors[0]?.message);
+    assert.match(error.message, /^bqtape: /);
+    assert.deepEqual(reached, []);
+    const [exchange] = await gateway.exchanges();
+    assert.deepEqual([exchange?.outcome, exchange?.status], ["denied", status]);
+  });
+}
+
+test("a body over 10 MiB is refused with 413", OPTIONS, async (t) => {
+  const { gateway, reached } = await guarded(t);
+  const body = JSON.stringify({ query: "x".repeat(10 * 1024 * 1024) });
+  const answer = await ask(
+    { port: gateway.proxy.port, ca: gateway.ca },
+    { path: "/bigquery/v2/projects/p/queries", body },
+  );
+  assert.equal(answer.status, 413);
+  assert.deepEqual(reached, []);
+});
+
+test("an upstream that is down is told as 503, and recorded", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
+  t.after(() => upstream.close());
+  const down = { ...upstream, url: `https://127.0.0.1:${await closedPort()}` };
+  const gateway = await gatewayUnderTest(t, testConfig(directory, down));
+  const answer = await ask({ port: gateway.proxy.port, ca: gateway.ca }, { path: "/bigquery/v2/projects" });
+  assert.equal(answer.status, 503);
+  assert.match(answer.body.toString(), /bqtape: BigQuery cannot be reached \(ECONNREFUSED\)/);
+  const [exchange] = await gateway.exchanges();
+  assert.deepEqual(
+    [exchange?.status, exchange?.answeredBy, exchange?.error?.code],
+    [503, "gateway", "upstream.ECONNREFUSED"],
+  );
+});
+
+test(
+  "an upstream whose certificate is not trusted is told as 502, and gets no credential",
+  OPTIONS,
+  async (t) => {
+    const directory = temporaryDirectory();
+    const upstream = await startUpstream(directory, () => assert.fail("it was reached"));
+    const other = await startUpstream(temporaryDirectory(), (_request, response) => response.end("{}"));
+    t.after(() => Promise.all([upstream.close(), other.close()]));
+    const gateway = await gatewayUnderTest(
+      t,
+      testConfig(directory, { url: upstream.url, caFile: other.caFile, keyFile: other.keyFile }),
+    );
+    const answer = await ask({ port: gateway.proxy.port, ca: gateway.ca }, { path: "/bigquery/v2/projects" });
+    assert.equal(answer.status, 502);
+    assert.match(answer.body.toString(), /certificate was not accepted/);
+    assert.equal((await gateway.exchanges())[0]?.status, 502);
+  },
+);
+
+test("without a credential nothing is forwarded, and the agent is told 503", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const reached: string[] = [];
+  const upstream = await startUpstream(directory, (request) => reached.push(request.url ?? ""));
+  t.after(() => upstream.close());
+  const keyFile = writeServiceAccount(temporaryDirectory(), `https://127.0.0.1:${await closedPort()}/token`);
+  const gateway = await gatewayUnderTest(t, testConfig(directory, { ...upstream, keyFile }));
+  const answer = await ask({ port: gateway.proxy.port, ca: gateway.ca }, { path: "/bigquery/v2/projects" });
+  assert.equal(answer.status, 503);
+  assert.match(answer.body.toString(), /has no credential for BigQuery now/);
+  assert.deepEqual(reached, []);
+});
