@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
@@ -44,7 +45,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   checkIdentity(config);
   await using starting = new AsyncDisposableStack();
   const { dataDir } = config;
-  const lock = lockDataDir(dataDir);
+  const lock = await lockDataDir(dataDir);
   starting.defer(() => lock.release());
 
   const authority = await openGatewayAuthority(config);
@@ -68,7 +69,11 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const journal = await Journal.open({ directory, maxBytes: config.recording.journal.maxBytes, after });
   starting.defer(() => journal.close());
   const archive = config.archive.enabled ? await openArchive(dataDir, journal, log) : undefined;
-  starting.defer(() => archive?.close());
+  starting.defer(async () => {
+    // The archive goes on to the journal's end, so that is written first.
+    if (journal.state === "open") await journal.commit("written");
+    await archive?.close();
+  });
 
   const { commitRequest, releaseResponse } = config.recording;
   const recorder = new Recorder({ journal, commitRequest, releaseResponse });
@@ -117,21 +122,28 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   };
 }
 
-function lockDataDir(dataDir: string): DataDirectoryLock {
-  let lock: DataDirectoryLock | undefined;
-  try {
-    lock = tryLock(dataDir);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(
-      `dataDir ${dataDir} cannot be used (${reason}): choose a directory that can be made and written`,
-      { cause },
-    );
+/** Milliseconds to wait for the lock: a command that reads an idle gateway's recordings holds it for a moment. */
+const LOCK_PATIENCE = 5_000;
+
+async function lockDataDir(dataDir: string): Promise<DataDirectoryLock> {
+  for (const deadline = Date.now() + LOCK_PATIENCE; ; await delay(100)) {
+    let lock: DataDirectoryLock | undefined;
+    try {
+      lock = tryLock(dataDir);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ConfigError(
+        `dataDir ${dataDir} cannot be used (${reason}): choose a directory that can be made and written`,
+        { cause },
+      );
+    }
+    if (lock !== undefined) return lock;
+    if (Date.now() > deadline) {
+      throw new ConfigError(
+        `another gateway is using dataDir ${dataDir}: stop it, or give this one a directory of its own`,
+      );
+    }
   }
-  if (lock !== undefined) return lock;
-  throw new ConfigError(
-    `another gateway is using dataDir ${dataDir}: stop it, or give this one a directory of its own`,
-  );
 }
 
 /** Without a way to know who asks, nobody is served; and what knows nobody must not be reachable from elsewhere. */

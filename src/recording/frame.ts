@@ -72,8 +72,10 @@ export function decodeFrame(buffer: Buffer, at: number): Decoded {
   if (crc32(buffer.subarray(at + 4, at + length)) !== buffer.readUInt32LE(at)) return { state: "damaged" };
   const start = at + FRAME_HEADER;
   if (kind === EVENT) {
-    const event = JSON.parse(buffer.toString("utf8", start, start + payload)) as RecordedEvent;
-    return { state: "record", record: { kind: "event", event }, length };
+    const event = parseEvent(buffer.toString("utf8", start, start + payload));
+    return event === undefined
+      ? { state: "damaged" }
+      : { state: "record", record: { kind: "event", event }, length };
   }
   if (payload < BODY_HEADER) return { state: "damaged" };
   const chunk: BodyChunk = {
@@ -84,4 +86,13 @@ export function decodeFrame(buffer: Buffer, at: number): Decoded {
     bytes: buffer.subarray(start + BODY_HEADER, start + payload),
   };
   return { state: "record", record: { kind: "body", chunk }, length };
+}
+
+/** A sound checksum over what is no JSON can only have been forged; it stops no reader. */
+function parseEvent(json: string): RecordedEvent | undefined {
+  try {
+    return JSON.parse(json) as RecordedEvent;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,33 @@
+const CODES = [
+  "newer-schema",
+  "not-an-archive",
+  "no-data-directory",
+  "unknown-id",
+  "ambiguous-id",
+  "failed",
+] as const;
+
+/**
+ * - `newer-schema`: the file was written by a newer bqtape;
+ * - `not-an-archive`: the file is something else;
+ * - `no-data-directory`: nothing was ever recorded there;
+ * - `unknown-id`, `ambiguous-id`: no session or exchange begins so, or several do;
+ * - `failed`: the archive could not be written or read; the journal keeps what is missing in it.
+ */
+export type ArchiveErrorCode = (typeof CODES)[number];
+
+/** Why the archive cannot be written or read, in words for a person. */
+export class ArchiveError extends Error {
+  override readonly name = "ArchiveError";
+  readonly code: ArchiveErrorCode;
+
+  constructor(code: ArchiveErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,32 @@
+import type { JournalSource } from "./ingest.ts";
+
+/** A journal that is being written in this process. */
+export interface LiveJournal extends JournalSource {
+  /** One 64-bit integer: the position up to which the journal is written. The writer stores it and notifies. */
+  readonly end: SharedArrayBuffer;
+}
+
+/** How far the archive is with a journal. */
+export interface Progress {
+  readonly name: string;
+  /** All records before it are in the archive and can be searched. */
+  readonly position: number;
+  /** Those before it are on the disk, so that the journal is not needed for them any more. */
+  readonly durable: number;
+}
+
+/** What the worker is started with. */
+export interface WorkerInput {
+  readonly file: string;
+  readonly journals: readonly LiveJournal[];
+}
+
+export type FromWorker =
+  /** The archive is open. */
+  | { readonly type: "ready" }
+  | { readonly type: "progress"; readonly progress: readonly Progress[] }
+  /** Something failed and will be tried again, unless `fatal`: then the worker ends. */
+  | { readonly type: "error"; readonly message: string; readonly code: string; readonly fatal: boolean };
+
+/** `close`: go on to the end of the journals, then end. */
+export type ToWorker = { readonly type: "close" };

@@ -1,0 +1,66 @@
+import type { ArchivedSession } from "../records.ts";
+import { NO_SESSION } from "../search.ts";
+import { count, formatBytes, formatDuration, formatTime } from "./quantities.ts";
+import type { Style } from "./style.ts";
+import { formatTable } from "./table.ts";
+import { visible } from "./visible.ts";
+
+/** The lines that head a session's replay: who, when, from where, with what. */
+export function sessionLines(session: ArchivedSession, style: Style): string[] {
+  if (session.id === NO_SESSION) return [style.paint("bold", "refused before a session began"), ""];
+  const { started, lastActivity, subject, source, groups } = session;
+  const who =
+    subject === undefined || subject === session.user ? session.user : `${session.user} (${subject})`;
+  const facts: [string, string][] = [
+    ["who", groups.length === 0 ? who : `${who}, in ${groups.join(", ")}`],
+    [
+      "when",
+      `${formatTime(started)} to ${formatTime(lastActivity)} (${formatDuration(lastActivity - started)})`,
+    ],
+    ["from", `${source.address}:${source.port}`],
+    ["agent", session.userAgent ?? "did not say"],
+    [
+      "did",
+      [count(session.exchanges, "exchange"), ...troubles(session), formatBytes(session.bytes)].join(", "),
+    ],
+  ];
+  return [
+    style.paint("bold", `session ${visible(session.id)}`),
+    ...facts.map(([name, value]) => `  ${style.paint("dim", name.padEnd(6))} ${visible(value)}`),
+    "",
+  ];
+}
+
+function troubles({ denied, incomplete }: ArchivedSession): string[] {
+  return [
+    ...(denied > 0 ? [`${denied} denied`] : []),
+    ...(incomplete > 0 ? [`${incomplete} incomplete`] : []),
+  ];
+}
+
+/** A table of sessions. */
+export function sessionTable(sessions: readonly ArchivedSession[], style: Style): string[] {
+  const columns = [
+    { title: "session" },
+    { title: "user" },
+    { title: "started" },
+    { title: "last activity" },
+    { title: "exchanges", right: true },
+    { title: "denied", right: true },
+    { title: "incomplete", right: true },
+    { title: "bytes", right: true },
+  ];
+  const rows = sessions.map((session) => [
+    session.id,
+    session.user,
+    formatTime(session.started).slice(0, 19),
+    formatTime(session.lastActivity).slice(0, 19),
+    session.exchanges.toLocaleString("en-US"),
+    session.denied.toLocaleString("en-US"),
+    session.incomplete.toLocaleString("en-US"),
+    formatBytes(session.bytes),
+  ]);
+  // Cut columns would hide what an auditor looks for, so lines may be longer than the terminal is wide.
+  const width = Number.POSITIVE_INFINITY;
+  return formatTable(columns, rows, { width, paintHead: (line) => style.paint("bold", line) });
+}

@@ -1,0 +1,202 @@
+import type { SQLOutputValue } from "node:sqlite";
+import type { HeaderList, Phases, Source } from "../recording/events.ts";
+
+/** A session as the archive knows it; sizes in bytes, times in milliseconds since the Unix epoch. */
+export interface ArchivedSession {
+  readonly id: string;
+  readonly user: string;
+  /** Absent when only the session's exchanges, not its beginning, are in the archive; likewise `groups`. */
+  readonly subject?: string;
+  readonly groups: readonly string[];
+  readonly source: Source;
+  readonly userAgent?: string;
+  readonly started: number;
+  readonly lastActivity: number;
+  readonly exchanges: number;
+  readonly denied: number;
+  /** Cut short by the end of a gateway. */
+  readonly incomplete: number;
+  /** Of request and response bodies. */
+  readonly bytes: number;
+}
+
+/**
+ * - `running`: has not ended yet;
+ * - `complete`: the agent got a whole answer, whatever its status;
+ * - `aborted`: it did not;
+ * - `denied`: refused by the gateway;
+ * - `incomplete`: the gateway ended before the exchange did.
+ */
+export type Outcome = "running" | "complete" | "aborted" | "denied" | "incomplete";
+
+export interface ArchivedBody {
+  readonly bytes: number;
+  /** Hexadecimal SHA-256. */
+  readonly sha256: string;
+  readonly chunks: number;
+}
+
+/** An exchange as the archive knows it. What is absent was not said, or is not known. */
+export interface ArchivedExchange {
+  readonly id: string;
+  readonly session?: string;
+  readonly time: number;
+  readonly ended?: number;
+  readonly user?: string;
+  readonly source?: Source;
+  readonly method?: string;
+  readonly authority?: string;
+  readonly target?: string;
+  readonly httpVersion?: string;
+  readonly requestHeaders: HeaderList;
+  readonly operation?: string;
+  readonly project?: string;
+  readonly dataset?: string;
+  readonly table?: string;
+  readonly location?: string;
+  readonly sql?: string;
+  readonly sqlTruncated?: boolean;
+  readonly dryRun?: boolean;
+  readonly effect?: string;
+  readonly rule?: string;
+  readonly reason?: string;
+  readonly outcome: Outcome;
+  /** HTTP status sent to the agent; 0 when none was. */
+  readonly status?: number;
+  readonly answeredBy?: string;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly request?: ArchivedBody;
+  readonly response?: ArchivedBody;
+  readonly responseHeaders: HeaderList;
+  readonly phases: Phases;
+  readonly credential?: string;
+  readonly job?: string;
+  readonly jobProject?: string;
+  readonly queryId?: string;
+  /** Rows in this answer. */
+  readonly rows?: number;
+  readonly totalRows?: number;
+  readonly morePages?: boolean;
+  readonly statementType?: string;
+  readonly bytesProcessed?: number;
+  readonly dmlAffectedRows?: number;
+  readonly cacheHit?: boolean;
+  readonly jobComplete?: boolean;
+  /** BigQuery's own, or the failed job's. */
+  readonly answerError?: { readonly reason: string; readonly message: string };
+}
+
+export type Row = Readonly<Record<string, SQLOutputValue>>;
+
+/** @param live whether a gateway runs: without one, what has not ended never will. */
+export function toSession(row: Row, live: boolean): ArchivedSession {
+  const running = number(row, "running") ?? 0;
+  return definedOnly({
+    id: text(row, "id") ?? "",
+    user: text(row, "user") ?? "",
+    subject: text(row, "subject"),
+    groups: json<string[]>(row, "principal_groups", []),
+    source: { address: text(row, "source_address") ?? "", port: number(row, "source_port") ?? 0 },
+    userAgent: text(row, "user_agent"),
+    started: number(row, "started") ?? 0,
+    lastActivity: number(row, "last_activity") ?? number(row, "started") ?? 0,
+    exchanges: number(row, "exchanges") ?? 0,
+    denied: number(row, "denied") ?? 0,
+    incomplete: (number(row, "incomplete") ?? 0) + (live ? 0 : running),
+    bytes: number(row, "bytes") ?? 0,
+  });
+}
+
+/** @param live whether a gateway runs: without one, what has not ended never will. */
+export function toExchange(row: Row, live: boolean): ArchivedExchange {
+  const outcome = text(row, "outcome") as Outcome;
+  const errorCode = text(row, "error_code");
+  const reason = text(row, "answer_reason");
+  const address = text(row, "source_address");
+  return definedOnly({
+    id: text(row, "id") ?? "",
+    session: text(row, "session"),
+    time: number(row, "time") ?? 0,
+    ended: number(row, "ended"),
+    user: text(row, "user"),
+    source: address === undefined ? undefined : { address, port: number(row, "source_port") ?? 0 },
+    method: text(row, "method"),
+    authority: text(row, "authority"),
+    target: text(row, "target"),
+    httpVersion: text(row, "http_version"),
+    requestHeaders: json<HeaderList>(row, "request_headers", []),
+    operation: text(row, "operation"),
+    project: text(row, "project"),
+    dataset: text(row, "dataset"),
+    table: text(row, "table_name"),
+    location: text(row, "location"),
+    sql: text(row, "sql"),
+    sqlTruncated: flag(row, "sql_truncated"),
+    dryRun: flag(row, "dry_run"),
+    effect: text(row, "effect"),
+    rule: text(row, "rule"),
+    reason: text(row, "reason"),
+    outcome: outcome === "running" && !live ? "incomplete" : outcome,
+    status: number(row, "status"),
+    answeredBy: text(row, "answered_by"),
+    error:
+      errorCode === undefined ? undefined : { code: errorCode, message: text(row, "error_message") ?? "" },
+    request: body(row, "request"),
+    response: body(row, "response"),
+    responseHeaders: json<HeaderList>(row, "response_headers", []),
+    phases: json<Phases>(row, "phases", {}),
+    credential: text(row, "credential"),
+    job: text(row, "job"),
+    jobProject: text(row, "job_project"),
+    queryId: text(row, "query_id"),
+    rows: number(row, "answer_rows"),
+    totalRows: number(row, "total_rows"),
+    morePages: flag(row, "more_pages"),
+    statementType: text(row, "statement_type"),
+    bytesProcessed: number(row, "bytes_processed"),
+    dmlAffectedRows: number(row, "dml_rows"),
+    cacheHit: flag(row, "cache_hit"),
+    jobComplete: flag(row, "job_complete"),
+    answerError: reason === undefined ? undefined : { reason, message: text(row, "answer_message") ?? "" },
+  });
+}
+
+function text(row: Row, column: string): string | undefined {
+  const value = row[column];
+  return typeof value === "string" ? value : undefined;
+}
+
+function number(row: Row, column: string): number | undefined {
+  const value = row[column];
+  return typeof value === "number" ? value : undefined;
+}
+
+function flag(row: Row, column: string): boolean | undefined {
+  const value = number(row, column);
+  return value === undefined ? undefined : value !== 0;
+}
+
+function json<T>(row: Row, column: string, absent: T): T {
+  const value = text(row, column);
+  return value === undefined ? absent : (JSON.parse(value) as T);
+}
+
+function body(row: Row, side: "request" | "response"): ArchivedBody | undefined {
+  const bytes = number(row, `${side}_bytes`);
+  if (bytes === undefined) return undefined;
+  return { bytes, sha256: text(row, `${side}_sha256`) ?? "", chunks: number(row, `${side}_chunks`) ?? 0 };
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+type OptionalKeys<T> = { [K in keyof T]: undefined extends T[K] ? K : never }[keyof T];
+
+/** Leaves out what is undefined, so that it does not appear as present and empty. */
+function definedOnly<T extends object>(
+  value: T,
+): Omit<T, OptionalKeys<T>> & Partial<Defined<Pick<T, OptionalKeys<T>>>> {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Omit<
+    T,
+    OptionalKeys<T>
+  > &
+    Partial<Defined<Pick<T, OptionalKeys<T>>>>;
+}

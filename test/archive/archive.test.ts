@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import {
+  type Archive,
+  type ArchiveOptions,
+  readCheckpoints,
+  startArchive,
+} from "../../src/archive/archive.ts";
+import { catchUp } from "../../src/archive/catch-up.ts";
+import type { ArchiveError } from "../../src/archive/errors.ts";
+import { ArchiveStore } from "../../src/archive/store.ts";
+import { archiveFile } from "../../src/config/paths.ts";
+import { tryLock } from "../../src/recording/lock.ts";
+import { uuidv7 } from "../../src/recording/uuid.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { gatewayStarted, HandWrittenJournal, ingestAll, look, query, sessionStarted } from "./support.ts";
+
+const limit = { timeout: 60_000 };
+
+test("what is written while the archive runs can be searched once it has caught up", limit, async () => {
+  const { dataDir, journal, archive, publish } = await started();
+  const session = uuidv7();
+  journal.events(gatewayStarted(), sessionStarted(session)).exchange(query({ session }));
+  publish();
+  await archive.caughtUp("0", journal.end);
+  assert.equal(archive.checkpoint("0"), journal.end);
+  assert.equal(
+    look(dataDir, (search) => search.session(session)?.exchanges),
+    1,
+  );
+  await archive.close();
+});
+
+test("several journals are tailed side by side", limit, async () => {
+  const dataDir = temporaryDirectory();
+  const journals = ["0", "1", "2"].map((name) => new HandWrittenJournal(dataDir, name));
+  const live = journals.map((journal) => liveJournal(journal));
+  const archive = await startArchive({
+    dataDir,
+    journals: live.map(({ live }) => live),
+    onError: unexpected,
+  });
+  for (const [index, journal] of journals.entries()) {
+    journal.events(gatewayStarted(journal.name));
+    live[index]?.publish();
+    await archive.caughtUp(journal.name, journal.end);
+  }
+  await archive.close();
+  assert.deepEqual(readCheckpoints(dataDir), new Map(journals.map((journal) => [journal.name, journal.end])));
+});
+
+test("closing takes in what the journal still holds, and makes all of it durable", limit, async () => {
+  const { dataDir, journal, archive, publish } = await started();
+  const session = uuidv7();
+  for (let index = 0; index < 2_000; index++) journal.exchange(query({ session }));
+  publish();
+  await archive.close();
+  assert.equal(archive.trimmable("0"), journal.end);
+  assert.equal(
+    look(dataDir, (search) => search.session(session)?.exchanges),
+    2_000,
+  );
+});
+
+test("nothing may be trimmed that is applied but not yet durable", limit, async () => {
+  const { journal, archive, publish } = await started();
+  journal.events(gatewayStarted());
+  publish();
+  await archive.caughtUp("0", journal.end);
+  assert.equal(archive.trimmable("0"), 0);
+  await archive.close();
+});
+
+test("an archive that fails says so, and goes on by itself when it can again", limit, async () => {
+  const failed = Promise.withResolvers<ArchiveError>();
+  const { dataDir, journal, archive, publish } = await started({ onError: failed.resolve });
+  const blocker = new DatabaseSync(archiveFile(dataDir));
+  // A constraint of another program's making fails every insert of a run, until it is gone.
+  blocker.exec("CREATE TRIGGER stop BEFORE INSERT ON checkpoints BEGIN SELECT raise(ABORT, 'no space'); END");
+  journal.events(gatewayStarted());
+  publish();
+  assert.match((await failed.promise).message, /fell behind: no space/);
+  blocker.exec("DROP TRIGGER stop");
+  blocker.close();
+  await archive.caughtUp("0", journal.end);
+  await archive.close();
+});
+
+test("a journal that cannot be read on is reported", limit, async () => {
+  const failed = Promise.withResolvers<ArchiveError>();
+  const { journal, archive, publish } = await started({ onError: failed.resolve });
+  journal.bytes(Buffer.alloc(64, 1));
+  publish();
+  assert.match((await failed.promise).message, /journal cannot be read: .* at position 0/);
+  await archive.close();
+});
+
+test("an archive that cannot be opened does not start", limit, async () => {
+  const dataDir = temporaryDirectory();
+  new ArchiveStore(archiveFile(dataDir)).close();
+  const database = new DatabaseSync(archiveFile(dataDir));
+  database.exec("PRAGMA user_version = 99");
+  database.close();
+  await assert.rejects(started({ dataDir }), { code: "newer-schema" });
+});
+
+test("who waits for a position that is never reached is told when the archive closes", limit, async () => {
+  const { archive } = await started();
+  const waiting = assert.rejects(archive.caughtUp("0", 1_000_000), { name: "ArchiveError" });
+  await archive.close();
+  await waiting;
+});
+
+test("without a gateway, a command brings the archive to the journal's end", limit, async () => {
+  const dataDir = temporaryDirectory();
+  const session = uuidv7();
+  const { requested } = query({ session });
+  new HandWrittenJournal(dataDir).events(gatewayStarted(), sessionStarted(session), requested);
+  assert.deepEqual(await catchUp(dataDir), { live: false, behind: 0 });
+  const found = look(dataDir, (search) => search.session(session), false);
+  assert.partialDeepStrictEqual(found, { exchanges: 1, incomplete: 1 });
+});
+
+test("a torn frame at the journal's end, as a killed gateway leaves it, is no obstacle", limit, async () => {
+  const dataDir = temporaryDirectory();
+  const session = uuidv7();
+  new HandWrittenJournal(dataDir).exchange(query({ session })).bytes(Buffer.alloc(40, 3));
+  assert.deepEqual(await catchUp(dataDir), { live: false, behind: 0 });
+  assert.equal(
+    look(dataDir, (search) => search.session(session)?.exchanges),
+    1,
+  );
+});
+
+test(
+  "with a gateway, a command waits for its archive and says how far behind that stays",
+  limit,
+  async () => {
+    const dataDir = temporaryDirectory();
+    const journal = new HandWrittenJournal(dataDir).events(gatewayStarted());
+    const lock = tryLock(dataDir);
+    assert.deepEqual(await catchUp(dataDir, { timeout: 100 }), { live: true, behind: journal.end });
+    ingestAll(dataDir, journal);
+    assert.deepEqual(await catchUp(dataDir, { timeout: 100 }), { live: true, behind: 0 });
+    lock?.release();
+  },
+);
+
+test("a directory that is not there is named, and not made", limit, async () => {
+  const dataDir = `${temporaryDirectory()}/mistyped`;
+  await assert.rejects(catchUp(dataDir), { code: "no-data-directory", message: /mistyped/ });
+  assert.equal(existsSync(dataDir), false);
+});
+
+test("a data directory that may not be written is said in words", {
+  ...limit,
+  skip: process.getuid?.() === 0,
+}, async () => {
+  const dataDir = temporaryDirectory();
+  new HandWrittenJournal(dataDir).events(gatewayStarted());
+  chmodSync(dataDir, 0o500);
+  await assert.rejects(catchUp(dataDir), { name: "ArchiveError", code: "failed" });
+  chmodSync(dataDir, 0o700);
+  rmSync(dataDir, { recursive: true });
+});
+
+interface Started {
+  readonly dataDir: string;
+  readonly journal: HandWrittenJournal;
+  readonly archive: Archive;
+  /** Tells the archive where the journal ends now. */
+  readonly publish: () => void;
+}
+
+async function started(options: Partial<ArchiveOptions> = {}): Promise<Started> {
+  const dataDir = options.dataDir ?? temporaryDirectory();
+  const journal = new HandWrittenJournal(dataDir);
+  const { live, publish } = liveJournal(journal);
+  const archive = await startArchive({ dataDir, journals: [live], onError: unexpected, ...options });
+  return { dataDir, journal, archive, publish };
+}
+
+function liveJournal(journal: HandWrittenJournal) {
+  const end = new SharedArrayBuffer(8);
+  const position = new BigInt64Array(end);
+  const publish = () => {
+    Atomics.store(position, 0, BigInt(journal.end));
+    Atomics.notify(position, 0);
+  };
+  return { live: { name: journal.name, directory: journal.directory, end }, publish };
+}
+
+function unexpected(error: Error): never {
+  throw error;
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describe, describeBody, type Operation } from "../../src/bigquery/operation.ts";
+import { MAX_EVENT_SQL } from "../../src/recording/events.ts";
+
+const V2 = "/bigquery/v2";
+
+function operation(method: string, target: string, headers: Record<string, string> = {}): Operation {
+  const description = describe({ method, target, headers });
+  assert.ok(description.known, JSON.stringify(description));
+  return description.operation;
+}
+
+const KNOWN: readonly (readonly [request: string, expected: object])[] = [
+  ["GET /projects", { name: "projects.list" }],
+  ["GET /projects/p/datasets", { name: "datasets.list", project: "p" }],
+  [
+    "GET /projects/example.com:p/datasets/d",
+    { name: "datasets.get", project: "example.com:p", dataset: "d" },
+  ],
+  ["POST /projects/p/datasets/d:undelete", { name: "datasets.undelete", project: "p", dataset: "d" }],
+  [
+    "GET /projects/p/datasets/d/tables/t/data?maxResults=5",
+    { name: "tabledata.list", project: "p", dataset: "d", table: "t" },
+  ],
+  [
+    "POST /projects/p/datasets/d/tables/t/insertAll",
+    { name: "tabledata.insertAll", project: "p", dataset: "d", table: "t" },
+  ],
+  [
+    "POST /projects/p/datasets/d/tables/t:setIamPolicy",
+    { name: "tables.setIamPolicy", project: "p", dataset: "d", table: "t" },
+  ],
+  [
+    "GET /projects/p/datasets/d/tables/t%24partition",
+    { name: "tables.get", project: "p", dataset: "d", table: "t$partition" },
+  ],
+  ["POST /projects/p/queries", { name: "jobs.query", project: "p" }],
+  [
+    "GET /projects/p/queries/j?location=EU",
+    { name: "jobs.getQueryResults", project: "p", job: "j", location: "EU" },
+  ],
+  ["POST /projects/p/jobs", { name: "jobs.insert", project: "p" }],
+  ["POST /projects/p/jobs/j/cancel", { name: "jobs.cancel", project: "p", job: "j" }],
+  ["DELETE /projects/p/jobs/j/delete", { name: "jobs.delete", project: "p", job: "j" }],
+];
+
+for (const [request, expected] of KNOWN) {
+  test(`${request} is described by its path`, () => {
+    const [method = "", path = ""] = request.split(" ");
+    const { body: _, ...described } = operation(method, `${V2}${path}`);
+    assert.deepEqual(described, expected);
+  });
+}
+
+test("a method override decides which operation it is", () => {
+  const headers = { "x-http-method-override": "DELETE" };
+  assert.equal(operation("POST", `${V2}/projects/p/datasets/d`, headers).name, "datasets.delete");
+});
+
+test("jobs.query tells its SQL, its location and that it is a dry run", () => {
+  const body = JSON.stringify({ query: "SELECT 1", dryRun: true, location: "EU" });
+  const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));
+  assert.ok(description.known);
+  const { sql, dryRun, location } = description.operation;
+  assert.deepEqual({ sql, dryRun, location }, { sql: "SELECT 1", dryRun: true, location: "EU" });
+});
+
+test("jobs.insert tells its SQL and the job id that the client chose", () => {
+  const body = {
+    jobReference: { jobId: "mine", location: "US" },
+    configuration: { query: { query: "SELECT 2" } },
+  };
+  const description = describeBody(
+    operation("POST", `${V2}/projects/p/jobs`),
+    Buffer.from(JSON.stringify(body)),
+  );
+  assert.ok(description.known);
+  const { sql, job, location } = description.operation;
+  assert.deepEqual({ sql, job, location }, { sql: "SELECT 2", job: "mine", location: "US" });
+});
+
+test("a statement too long for an event is cut there, and says so", () => {
+  const body = JSON.stringify({ query: `SELECT '${"x".repeat(MAX_EVENT_SQL)}'` });
+  const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));
+  assert.ok(description.known);
+  assert.equal(description.operation.sql?.length, MAX_EVENT_SQL);
+  assert.equal(description.operation.sqlTruncated, true);
+});
