@@ -121,16 +121,15 @@ export class ArchiveSearch {
    * @throws {ArchiveError} `unknown-id` or `ambiguous-id`.
    */
   find(prefix: string): Found {
-    const wanted = prefix.toLowerCase();
-    if (wanted === NO_SESSION) {
+    if (prefix === NO_SESSION) {
       const session = this.withoutSession();
       if (session !== undefined) return { kind: "session", session };
       throw new ArchiveError("unknown-id", "no exchange was refused before it had a session");
     }
-    const ids = this.#idsFrom(wanted);
-    const exact = ids.find(({ id }) => id === prefix || id === wanted);
+    const ids = this.#idsFrom(prefix);
+    const exact = ids.find(({ kind, id }) => id === (kind === "session" ? prefix : prefix.toLowerCase()));
     const [first, second] = exact === undefined ? ids : [exact];
-    if (first === undefined || wanted === "") {
+    if (first === undefined || prefix === "") {
       throw new ArchiveError("unknown-id", `no session or exchange has an id that begins with "${prefix}"`);
     }
     if (second !== undefined) {
@@ -176,13 +175,16 @@ export class ArchiveSearch {
 
   #idsFrom(prefix: string): { kind: "session" | "exchange"; id: string }[] {
     // A range, unlike LIKE, uses the index; U+FFFF sorts behind all that an id can hold.
-    const end = `${prefix}\uffff`;
+    // Sessions' ids tell upper from lower case, exchanges' (UUIDs) do not.
+    const exchange = prefix.toLowerCase();
     const rows = this.#all(
       `SELECT * FROM (SELECT 'session' AS kind, id FROM sessions WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ${NAMED_IDS + 1})
        UNION ALL
-       SELECT * FROM (SELECT 'exchange', id FROM exchanges WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ${NAMED_IDS + 1})`,
+       SELECT * FROM (SELECT 'exchange', id FROM exchanges WHERE id >= ?3 AND id < ?4 ORDER BY id LIMIT ${NAMED_IDS + 1})`,
       prefix,
-      end,
+      `${prefix}\uffff`,
+      exchange,
+      `${exchange}\uffff`,
     );
     return rows.map(({ kind, id }) => ({
       kind: kind === "session" ? "session" : "exchange",

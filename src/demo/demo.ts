@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -72,7 +72,7 @@ export async function runDemo({ once, json }: DemoOptions): Promise<void> {
     say(`\n${equal} of ${of} exchanges: the recorded digests are those that the client computed itself.\n`);
   }
   if (once) return;
-  if (!json) say(whatNext(config.dataDir, session, environment));
+  if (!json) say(await whatNext(config, session, environment));
   await stopped;
 }
 
@@ -88,22 +88,27 @@ function demoConfig(directory: string, sandbox: Sandbox): Config {
   });
 }
 
-function whatNext(dataDir: string, session: string, environment: Record<string, string>): string {
-  const bqtape = `node ${process.argv[1]}`;
+async function whatNext(
+  config: Config,
+  session: string,
+  environment: Record<string, string>,
+): Promise<string> {
+  const file = join(config.dataDir, "agent", "env.sh");
+  await writeFile(file, formatEnvironment(environment, "sh"), { mode: 0o600 });
+  // From the tree, npm brings the Node that runs it.
+  const bqtape = import.meta.url.endsWith(".ts") ? "npm run -s bqtape --" : "bqtape";
   return `
-The gateway stays up until Ctrl-C. See the session as an auditor does:
+The gateway stays up until Ctrl-C. In another terminal, see the session as an auditor does:
 
-  ${bqtape} sessions --data-dir ${dataDir}
-  ${bqtape} replay ${session} --data-dir ${dataDir}
+  ${bqtape} sessions --data-dir ${config.dataDir}
+  ${bqtape} replay ${session} --data-dir ${config.dataDir}
 
-Point a client of your own at it: in another terminal,
+Or point a client of your own at it, and replay the session again:
 
-${formatEnvironment(environment, "sh").replace(/^/gm, "  ").trimEnd()}
-
-and then, for example,
-
-  curl -s -X POST https://${BIGQUERY_HOST}/bigquery/v2/projects/${environment.GOOGLE_CLOUD_PROJECT}/queries \\
+  . ${file}
+  curl -s https://${BIGQUERY_HOST}/bigquery/v2/projects/${environment.GOOGLE_CLOUD_PROJECT}/queries \\
     -H 'content-type: application/json' \\
     -d '{"query": "SELECT status, COUNT(*) AS orders FROM shop.orders GROUP BY status", "useLegacySql": false}'
+
 `;
 }
