@@ -1,0 +1,96 @@
+import { invalid, notImplemented, required } from "../errors.ts";
+import type { Destination } from "../execution.ts";
+import { dryRun } from "../execution.ts";
+import { compile } from "../googlesql/compile.ts";
+import { dryRunResource, jobListEntry, jobResource } from "../job-resource.ts";
+import { toPageToken } from "../pages.ts";
+import {
+  jobConfigurationSchema,
+  jobSchema,
+  parseBody,
+  queryConfigurationSchema,
+  requireLocation,
+  requireProject,
+} from "./bodies.ts";
+import { type Api, integerParameter, type Method, pathPart } from "./context.ts";
+import { compileOptions, startIndex } from "./queries.ts";
+
+const DEFAULT_PAGE = 50;
+
+/** jobs.insert. A query that fails makes a job that has failed; only a dry run answers with the error itself. */
+export const insertJob: Method = async (api, call) => {
+  const { jobReference = {}, configuration } = parseBody(jobSchema, call.body);
+  requireProject(api.project, jobReference.projectId);
+  requireLocation(jobReference.location);
+  if (configuration === undefined) throw required("configuration");
+  const job = parseBody(jobConfigurationSchema, configuration);
+  if (job.query === undefined) throw required("configuration.query");
+  if (jobReference.jobId !== undefined && !/^[\w-]{1,1024}$/.test(jobReference.jobId)) {
+    throw invalid(`Invalid job ID "${jobReference.jobId}"`);
+  }
+  const { destinationTable, writeDisposition, createDisposition, maximumBytesBilled, ...rest } = parseBody(
+    queryConfigurationSchema,
+    job.query,
+  );
+  requireProject(api.project, destinationTable?.projectId);
+  const options = compileOptions(api, rest);
+  const destination: Destination | undefined = destinationTable && {
+    table: { dataset: destinationTable.datasetId, table: destinationTable.tableId },
+    anonymous: false,
+    write: writeDisposition ?? "WRITE_EMPTY",
+    create: createDisposition ?? "CREATE_IF_NEEDED",
+  };
+  const spec = { query: options.text, compile: options, labels: job.labels, configuration: rest };
+  if (job.dryRun === true) {
+    const outcome = await dryRun(api.engine, api.catalog, compile(options.text, options));
+    const where = outcome.schema === undefined ? outcome.destination : destination?.table;
+    return dryRunResource(api, spec, { ...outcome, destination: where });
+  }
+  const submitted = api.jobs.submit({ ...spec, jobId: jobReference.jobId, destination, maximumBytesBilled });
+  return jobResource(api, submitted);
+};
+
+/** jobs.get */
+export const getJob: Method = (api, call) => {
+  requireLocation(call.query.get("location"));
+  return jobResource(api, api.jobs.get(pathPart(call, "jobId")));
+};
+
+/** jobs.list, latest first */
+export const listJobs: Method = (api, call) => {
+  const { query } = call;
+  if (query.has("parentJobId")) throw notImplemented("child jobs");
+  const states = new Set(query.getAll("stateFilter").map((state) => state.toUpperCase()));
+  const since = integerParameter(query, "minCreationTime") ?? 0;
+  const until = integerParameter(query, "maxCreationTime") ?? Number.POSITIVE_INFINITY;
+  const matching = api.jobs
+    .list()
+    .reverse()
+    .filter((job) => states.size === 0 || states.has(job.state))
+    .filter((job) => job.created >= since && job.created <= until);
+  const from = startIndex(call);
+  const to = from + (integerParameter(query, "maxResults") ?? DEFAULT_PAGE);
+  const isFull = query.get("projection")?.toLowerCase() === "full";
+  return {
+    kind: "bigquery#jobList",
+    ...(to < matching.length ? { nextPageToken: toPageToken(to) } : {}),
+    jobs: matching.slice(from, to).map((job) => jobListEntry(api, job, isFull)),
+  };
+};
+
+/** jobs.cancel. It answers at once; jobs.get tells when the job has ended. */
+export const cancelJob: Method = (api, call) => {
+  requireLocation(call.query.get("location"));
+  const job = api.jobs.get(pathPart(call, "jobId"));
+  job.cancel();
+  return { kind: "bigquery#jobCancelResponse", job: jobResource(api, job) };
+};
+
+/** jobs.delete */
+export const deleteJob: Method = async (api: Api, call) => {
+  requireLocation(call.query.get("location"));
+  const job = api.jobs.get(pathPart(call, "jobId"));
+  if (job.state !== "DONE") throw invalid(`Job ${job.id} has not ended`);
+  await api.jobs.delete(job);
+  return undefined;
+};
