@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, createPrivateKey } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { SignJWT } from "jose";
 import { journalDirectory } from "../../src/config/paths.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { ask, gatewayUnderTest, testConfig } from "../support/gateway.ts";
@@ -109,6 +110,49 @@ test("upstream sees the gateway's credential and none of the agent's", { timeout
     assert.ok(!text.includes(upstream.tokens[0] ?? ""), "the gateway's token is in the data directory");
   }
 });
+
+test("the placeholder's token is nowhere in the data directory, and never goes upstream", {
+  timeout: 30_000,
+}, async (t) => {
+  const directory = temporaryDirectory();
+  const seen: string[] = [];
+  const upstream = await startUpstream(directory, (request, response) => {
+    seen.push(request.headers.authorization ?? "");
+    response.end("{}");
+  });
+  t.after(() => upstream.close());
+  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
+  const target = { port: gateway.proxy.port, ca: gateway.ca };
+  const assertion = await placeholderAssertion(join(gateway.dataDir, "agent", "credentials.json"));
+  const form = new URLSearchParams({ grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion });
+  const answer = await ask(target, { host: "oauth2.googleapis.com", path: "/token", body: form.toString() });
+  const { access_token } = JSON.parse(answer.body.toString()) as { access_token: string };
+  await ask(target, { path: "/bigquery/v2/projects", headers: { authorization: `Bearer ${access_token}` } });
+  assert.deepEqual(seen, [`Bearer ${upstream.tokens[0]}`]);
+
+  const [exchange] = await gateway.exchanges();
+  assert.deepEqual(
+    [exchange?.operation, exchange?.status, exchange?.response?.sha256],
+    ["oauth2.token", 200, sha256(answer.body)],
+  );
+  await gateway.close();
+  for (const text of filesBelow(gateway.dataDir)) {
+    assert.ok(!text.includes(access_token), "the placeholder's token is in the data directory");
+    assert.ok(!text.includes(assertion), "the placeholder's assertion is in the data directory");
+  }
+});
+
+/** What Google's clients send to get a token for a service account's key file. */
+async function placeholderAssertion(keyFile: string): Promise<string> {
+  const { client_email, private_key } = JSON.parse(readFileSync(keyFile, "utf8")) as Record<string, string>;
+  return await new SignJWT({})
+    .setProtectedHeader({ alg: "RS256" })
+    .setIssuer(client_email ?? "")
+    .setAudience("https://oauth2.googleapis.com/token")
+    .setIssuedAt()
+    .setExpirationTime("1h")
+    .sign(createPrivateKey(private_key ?? ""));
+}
 
 /** The contents of every file of a directory and those below it. */
 function filesBelow(directory: string): Buffer[] {
