@@ -61,7 +61,11 @@ export async function readAuthority(
 
 type Pair = Record<keyof AuthorityFiles, NamedText>;
 
-function opened(pair: Pair, created: boolean, { clock = Date.now }: Pick<CreateAuthorityOptions, "clock">): OpenedAuthority {
+function opened(
+  pair: Pair,
+  created: boolean,
+  { clock = Date.now }: Pick<CreateAuthorityOptions, "clock">,
+): OpenedAuthority {
   const authority = parseAuthority(pair.cert, pair.key, clock);
   return { ...authority, created, expiresSoon: authority.notAfter.getTime() - clock() < soonMs };
 }

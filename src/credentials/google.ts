@@ -122,7 +122,8 @@ function directFetch(dispatcher: Dispatcher, tokenUrl = GOOGLE_TOKEN_URL): typeo
       dispatcher,
       ...(method !== undefined && { method }),
       ...(headers !== undefined && { headers: [...new Headers(headers)] }),
-      ...(body !== undefined && body !== null && { body: body instanceof URLSearchParams ? body : String(body) }),
+      ...(body !== undefined &&
+        body !== null && { body: body instanceof URLSearchParams ? body : String(body) }),
       ...(signal !== undefined && signal !== null && { signal }),
     });
   };
