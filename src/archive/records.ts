@@ -31,8 +31,8 @@ export type Outcome = "running" | "complete" | "aborted" | "denied" | "incomplet
 
 export interface ArchivedBody {
   readonly bytes: number;
-  /** Hexadecimal SHA-256. */
-  readonly sha256: string;
+  /** Hexadecimal SHA-256; absent of a blind tunnel's bytes. */
+  readonly sha256?: string;
   readonly chunks: number;
 }
 
@@ -184,7 +184,8 @@ function json<T>(row: Row, column: string, absent: T): T {
 function body(row: Row, side: "request" | "response"): ArchivedBody | undefined {
   const bytes = number(row, `${side}_bytes`);
   if (bytes === undefined) return undefined;
-  return { bytes, sha256: text(row, `${side}_sha256`) ?? "", chunks: number(row, `${side}_chunks`) ?? 0 };
+  const sha256 = text(row, `${side}_sha256`);
+  return { bytes, ...(sha256 !== undefined && { sha256 }), chunks: number(row, `${side}_chunks`) ?? 0 };
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };

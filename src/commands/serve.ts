@@ -28,8 +28,8 @@ export const serve: CommandModule<object, Arguments> = {
     log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");
     log.info({ proxy, control: hostPort(gateway.control), dataDir: config.dataDir }, "ready");
     const signal = await stopped;
-    log.info({ signal }, "stopping");
-    await gateway.close();
+    log.info({ signal, drainTimeout: config.proxy.drainTimeout }, "stopping: what runs may finish");
+    await gateway.drain();
     log.info("stopped");
   },
 };

@@ -14,6 +14,7 @@ import { createControl } from "../control/server.ts";
 import { openCredential } from "../credentials/google.ts";
 import { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
 import { Upstream } from "../gateway/upstream.ts";
 import { isLoopback, loopbackIdentity } from "../identity/loopback.ts";
 import { systemCode } from "../recording/errors.ts";
@@ -30,6 +31,9 @@ export interface RunningGateway {
   readonly control: AddressInfo;
   /** Resolves when everything that is in the journal now can be searched; at once when the archive is off. */
   archived(): Promise<void>;
+  /** Takes nothing new, lets exchanges finish for proxy.drainTimeout, cuts what is left, and stops. */
+  drain(): Promise<void>;
+  /** Cuts what runs, and stops; what was recorded is safe. */
   close(): Promise<void>;
 }
 
@@ -39,9 +43,14 @@ const JOURNAL = "0";
 /**
  * Starts a gateway: each part in turn, and none is left behind when a later one fails.
  *
+ * @param network how tunnels find and judge addresses; the system's resolver, and public addresses alone.
  * @throws {ConfigError} and each part's own errors, whose messages say what to mend.
  */
-export async function startGateway(config: Config, log: Logger): Promise<RunningGateway> {
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  network: Pick<TunnelOptions, "resolve" | "permit"> = {},
+): Promise<RunningGateway> {
   checkIdentity(config);
   await using starting = new AsyncDisposableStack();
   const { dataDir } = config;
@@ -95,6 +104,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     leaves,
     identify: loopbackIdentity(),
     upstream: new Upstream({ overrides: config.upstream.overrides, ...(ca !== undefined && { ca }) }),
+    tunnels: new Tunnels({ recorder, ...network }),
+    tunnelHosts: () => config.tunnel.hosts,
     tokenEndpoint: new TokenEndpoint(placeholder),
     onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),
   });
@@ -117,6 +128,10 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     async archived() {
       await journal.commit("written");
       await archive?.caughtUp(JOURNAL, journal.position);
+    },
+    async drain() {
+      await gateway.drain(config.proxy.drainTimeout);
+      await parts.disposeAsync();
     },
     close: () => parts.disposeAsync(),
   };

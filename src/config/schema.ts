@@ -29,6 +29,27 @@ const byteSize = z
   })
   .pipe(z.number().positive());
 
+const DURATIONS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A length of time, in milliseconds: `30s`, `10m`, `90d`. */
+const duration = z.string().transform((value, context) => {
+  const [, digits, unit = ""] = /^(\d+)(ms|s|m|h|d)$/.exec(value) ?? [];
+  if (digits === undefined) {
+    context.addIssue({
+      code: "custom",
+      message: "expected a length of time, such as 500ms, 30s, 10m, 8h or 90d",
+    });
+    return z.NEVER;
+  }
+  return Number(digits) * (DURATIONS[unit] ?? 1);
+});
+
 /** An address to listen on. Port 0 lets the system choose. */
 export interface ListenAddress {
   readonly host: string;
@@ -61,6 +82,10 @@ const origin = z.string().transform((value, context): string => {
   return url.origin;
 });
 
+const tunnelHost = z.string().regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/, {
+  error: 'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
+});
+
 const httpUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
 
 const credentialKinds = [
@@ -85,7 +110,12 @@ const credential = z.discriminatedUnion("type", credentialKinds, {
 
 export const configSchema = z.strictObject({
   proxy: z
-    .strictObject({ listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents") })
+    .strictObject({
+      listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents"),
+      drainTimeout: duration
+        .default(30_000)
+        .describe("how long exchanges that run may go on after SIGTERM before they are cut"),
+    })
     .prefault({}),
   control: z
     .strictObject({
@@ -114,6 +144,11 @@ export const configSchema = z.strictObject({
         .min(1)
         .optional()
         .describe("PEM; trusted for upstream connections besides the usual roots"),
+    })
+    .prefault({}),
+  tunnel: z
+    .strictObject({
+      hosts: z.array(tunnelHost).default([]).describe("passed blind, and recorded as opened and closed"),
     })
     .prefault({}),
   recording: z

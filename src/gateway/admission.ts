@@ -1,31 +1,40 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { routeHost } from "../bigquery/hosts.ts";
+import { type HostRoute, routeHost } from "../bigquery/hosts.ts";
 import type { Identify } from "../identity/identify.ts";
 import { parseProxyAuthorization } from "../identity/proxy-authorization.ts";
-import type { Principal, Source } from "../recording/events.ts";
+import type { Principal, RequestHead, Source } from "../recording/events.ts";
 import type { Recorder } from "../recording/recorder.ts";
 import { redactHeaders } from "../recording/redact.ts";
-import { parseAuthority } from "./authority.ts";
+import { type Authority, parseAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { refuseOnSocket } from "./listener.ts";
 
 /** Sessions remembered as having begun; of those forgotten, `session.started` is written again, which readers expect. */
 const MAX_SESSIONS = 10_000;
 
+export interface AdmissionOptions {
+  readonly identify: Identify;
+  readonly recorder: Recorder;
+  /** Hosts besides BigQuery's: `name`, `*.domain`, or either with `:port`. Default port: 443. */
+  readonly tunnelHosts: () => readonly string[];
+}
+
 /** Rules on CONNECT: who asks, and whether the host is one that the gateway serves. */
 export class Admission {
   readonly #identify: Identify;
   readonly #recorder: Recorder;
+  readonly #tunnelHosts: () => readonly string[];
   readonly #sessions = new Set<string>();
 
-  constructor(identify: Identify, recorder: Recorder) {
+  constructor({ identify, recorder, tunnelHosts }: AdmissionOptions) {
     this.#identify = identify;
     this.#recorder = recorder;
+    this.#tunnelHosts = tunnelHosts;
   }
 
-  /** Grants the tunnel, or refuses it on the socket, in the recording, and answers `undefined`. */
+  /** Grants the connection, or refuses it on the socket, in the recording, and answers `undefined`. */
   admit(request: IncomingMessage, socket: Duplex): Connection | undefined {
     const source = sourceOf(socket as Socket);
     const credential = parseProxyAuthorization(request.headers["proxy-authorization"]);
@@ -47,8 +56,8 @@ export class Admission {
     }
     const authority = parseAuthority(request.url ?? "");
     if (typeof authority === "string") return refuse(400, "connect.authority", authority);
-    const route = routeHost(authority.host);
-    if (route === "refuse" || authority.port !== 443) {
+    const route = this.#route(authority);
+    if (route === "refuse") {
       return refuse(
         403,
         "connect.host",
@@ -58,6 +67,12 @@ export class Admission {
     const { principal, session } = identified;
     this.#noteSession(session, principal, source, request.headers["user-agent"]);
     return { authority, route, source, principal, session };
+  }
+
+  #route(authority: Authority): HostRoute | "tunnel" {
+    const route = routeHost(authority.host);
+    if (route !== "refuse") return authority.port === 443 ? route : "refuse";
+    return this.#tunnelHosts().some((allowed) => isAllowed(authority, allowed)) ? "tunnel" : "refuse";
   }
 
   #noteSession(session: string, principal: Principal, source: Source, userAgent: string | undefined): void {
@@ -81,7 +96,6 @@ export class Admission {
     { status, code, message }: { status: number; code: string; message: string },
   ): void {
     if (!this.#recorder.ready) return;
-    const target = request.url ?? "";
     this.#recorder.exchange(identified?.session).end({
       outcome: "denied",
       status,
@@ -91,16 +105,28 @@ export class Admission {
       refused: {
         ...(identified !== undefined && { user: identified.principal.user }),
         source,
-        request: {
-          method: "CONNECT",
-          authority: target,
-          target,
-          httpVersion: request.httpVersion,
-          headers: redactHeaders(request.rawHeaders),
-        },
+        request: connectHead(request),
       },
     });
   }
+}
+
+/** A CONNECT as it is recorded. */
+export function connectHead(request: IncomingMessage): RequestHead {
+  const target = request.url ?? "";
+  return {
+    method: "CONNECT",
+    authority: target,
+    target,
+    httpVersion: request.httpVersion,
+    headers: redactHeaders(request.rawHeaders),
+  };
+}
+
+function isAllowed({ host, port }: Authority, allowed: string): boolean {
+  const [, name = "", digits = "443"] = /^(.*?)(?::(\d+))?$/.exec(allowed) ?? [];
+  if (port !== Number(digits)) return false;
+  return name.startsWith("*.") ? host.endsWith(name.slice(1)) : host === name;
 }
 
 function sourceOf(socket: Socket): Source {

@@ -5,7 +5,8 @@ import type { Authority } from "./authority.ts";
 /** A tunnel that an agent was granted: everything that is certain before its first encrypted byte. */
 export interface Connection {
   readonly authority: Authority;
-  readonly route: Exclude<HostRoute, "refuse">;
+  /** `tunnel`: a host of the allow-list, passed blind. */
+  readonly route: Exclude<HostRoute, "refuse"> | "tunnel";
   readonly source: Source;
   readonly principal: Principal;
   readonly session: string;

@@ -1,17 +1,23 @@
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type { LeafStore } from "../certificates/leaf-store.ts";
 import type { Identify } from "../identity/identify.ts";
-import { Admission } from "./admission.ts";
+import { Admission, connectHead } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import { type ExchangeParts, serveExchange } from "./exchange.ts";
 import { createHttp1Server } from "./http1.ts";
-import { InterceptingProxy } from "./listener.ts";
+import { InterceptingProxy, refuseOnSocket } from "./listener.ts";
 import { TlsTerminator } from "./tls.ts";
+import { type OpenTunnel, TunnelRefusal, type Tunnels } from "./tunnel.ts";
 
 export interface GatewayParts extends ExchangeParts {
   readonly identify: Identify;
   readonly leaves: LeafStore;
+  readonly tunnels: Tunnels;
+  /** The allow-list of tunnels, as it is now. */
+  readonly tunnelHosts: () => readonly string[];
 }
 
 /**
@@ -25,6 +31,8 @@ export class Gateway {
   readonly #proxy: InterceptingProxy;
   readonly #granted = new WeakMap<IncomingMessage, Connection>();
   readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #dialled = new WeakMap<IncomingMessage, OpenTunnel>();
+  #draining = false;
   readonly #running = new Set<Promise<void>>();
   readonly #http1 = createHttp1Server((request, response) =>
     this.#proxy._onHttpServerRequest(true, request, response),
@@ -32,28 +40,42 @@ export class Gateway {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    this.#admission = new Admission(parts.identify, parts.recorder);
+    this.#admission = new Admission(parts);
     this.#tls = new TlsTerminator(parts.leaves);
     this.#proxy = new InterceptingProxy((request, socket) => void this.#open(request, socket));
     this.#proxy.onConnect((request, socket, _head, next) => {
+      if (this.#draining) return refuseOnSocket(socket, 503, "the gateway is stopping: try again");
       const connection = this.#admission.admit(request, socket);
       if (connection === undefined) return;
       this.#granted.set(request, connection);
-      next();
+      if (connection.route === "tunnel") void this.#dial(connection, request, socket, next);
+      else next();
     });
     // Not calling its callback takes the exchange over from http-mitm-proxy's relay.
     this.#proxy.onRequest(({ clientToProxyRequest, proxyToClientResponse }) => {
       const connection = this.#connections.get(clientToProxyRequest.socket);
       if (connection === undefined) return void clientToProxyRequest.socket.destroy();
-      const running = serveExchange(parts, connection, clientToProxyRequest, proxyToClientResponse);
-      this.#running.add(running);
-      void running.finally(() => this.#running.delete(running));
+      if (this.#draining) proxyToClientResponse.setHeader("connection", "close");
+      void this.#track(serveExchange(parts, connection, clientToProxyRequest, proxyToClientResponse));
     });
   }
 
   /** @throws the system's error when the address cannot be listened on. */
   listen(host: string, port: number): Promise<AddressInfo> {
     return this.#proxy.start(host, port);
+  }
+
+  /**
+   * Takes nothing new and lets what runs finish, for at most so many milliseconds; what is left then is cut by
+   * {@link close}.
+   */
+  async drain(milliseconds: number): Promise<void> {
+    this.#draining = true;
+    this.#http1.closeIdleConnections();
+    const late = new AbortController();
+    const limit = delay(milliseconds, undefined, { signal: late.signal }).catch(() => undefined);
+    await Promise.race([limit, Promise.all(this.#running)]);
+    late.abort();
   }
 
   /** Cuts every connection, and resolves when what they carried is recorded as cut. */
@@ -63,9 +85,35 @@ export class Gateway {
     await this.#parts.upstream.close();
   }
 
+  #track(running: Promise<void>): Promise<void> {
+    this.#running.add(running);
+    return running.finally(() => this.#running.delete(running));
+  }
+
+  /** Reaches a tunnel's far end before the agent is told that it is there. */
+  async #dial(
+    connection: Connection,
+    request: IncomingMessage,
+    socket: Duplex,
+    next: () => void,
+  ): Promise<void> {
+    try {
+      this.#dialled.set(request, await this.#parts.tunnels.dial(connection, connectHead(request)));
+      next();
+    } catch (error) {
+      const { status, message } =
+        error instanceof TunnelRefusal
+          ? error
+          : { status: 503, message: "this tunnel cannot be recorded now, so it was not opened" };
+      refuseOnSocket(socket, status, message);
+    }
+  }
+
   async #open(request: IncomingMessage, socket: Socket): Promise<void> {
     const connection = this.#granted.get(request);
     if (connection === undefined) return void socket.destroy();
+    const tunnel = this.#dialled.get(request);
+    if (tunnel !== undefined) return this.#track(tunnel.join(socket));
     try {
       await this.#tls.accept(socket, connection.authority.host, (secured) => {
         this.#connections.set(secured, connection);

@@ -111,8 +111,8 @@ export interface ExchangeRequested {
 /** A body as it passed: of the response, as the agent got it, content encoding and all. */
 export interface BodySummary {
   readonly bytes: number;
-  /** Hexadecimal SHA-256 of these bytes; of an aborted body, of what did pass. */
-  readonly sha256: string;
+  /** Hexadecimal SHA-256 of these bytes; of an aborted body, of what did pass. Absent of a blind tunnel's bytes. */
+  readonly sha256?: string;
   /** Body records in the journal; 0 with bytes > 0 means withheld on purpose (a token answer). */
   readonly chunks: number;
 }

@@ -106,6 +106,12 @@ export class ExchangeRecording {
     return this.timed("release", () => journal.commit(releaseResponse));
   }
 
+  /** Counts bytes that passed unseen, in a tunnel. */
+  blind(passed: { readonly request: number; readonly response: number }): void {
+    this.#request.blind(passed.request);
+    this.#response.blind(passed.response);
+  }
+
   /** Runs a step and adds its time to its phase. */
   async timed<Result>(phase: Phase, step: () => Promise<Result>): Promise<Result> {
     const from = performance.now();
@@ -151,6 +157,7 @@ class BodyRecording {
   #hash: Hash | undefined;
   #bytes = 0;
   #chunks = 0;
+  #blind = false;
 
   constructor(journal: Journal, exchange: string, direction: Direction) {
     this.#journal = journal;
@@ -176,7 +183,13 @@ class BodyRecording {
     this.#bytes += bytes.length;
   }
 
+  blind(bytes: number): void {
+    this.#blind = true;
+    this.#bytes += bytes;
+  }
+
   summary(): BodySummary {
+    if (this.#blind) return { bytes: this.#bytes, chunks: 0 };
     const sha256 = this.#hash?.digest("hex") ?? hash("sha256", this.#only ?? "", "hex");
     return { bytes: this.#bytes, sha256, chunks: this.#chunks };
   }

@@ -49,9 +49,13 @@ export function testConfig(
 }
 
 /** A gateway in this process, closed when the test ends. */
-export async function gatewayUnderTest(test: TestContext, input: ConfigInput): Promise<GatewayUnderTest> {
+export async function gatewayUnderTest(
+  test: TestContext,
+  input: ConfigInput,
+  network: Parameters<typeof startGateway>[2] = {},
+): Promise<GatewayUnderTest> {
   const config = configSchema.parse(input);
-  const gateway = await startGateway(config, pino({ level: "silent" }));
+  const gateway = await startGateway(config, pino({ level: "silent" }), network);
   test.after(() => gateway.close());
   return {
     ...gateway,

@@ -146,6 +146,8 @@ function factLines(exchange: ArchivedExchange, style: Style): string[] {
 
 function bodyFact(side: string, body: ArchivedExchange["request"]): string {
   if (body === undefined) return "";
-  const withheld = body.bytes > 0 && body.chunks === 0 ? " (withheld)" : "";
-  return `${side} ${formatBytes(body.bytes)}${body.bytes === 0 ? "" : ` sha256:${body.sha256.slice(0, 12)}`}${withheld}`;
+  const size = `${side} ${formatBytes(body.bytes)}`;
+  if (body.bytes === 0) return size;
+  if (body.sha256 === undefined) return `${size} (unseen)`;
+  return `${size} sha256:${body.sha256.slice(0, 12)}${body.chunks === 0 ? " (withheld)" : ""}`;
 }

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { test } from "node:test";
+import { ask, connect, gatewayUnderTest, testConfig } from "../support/gateway.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { startUpstream } from "../support/upstream.ts";
+
+const OPTIONS = { timeout: 30_000 } as const;
+const REQUEST = { path: "/bigquery/v2/projects" } as const;
+
+/** An upstream that leaves its answers to the test. */
+async function held(directory: string) {
+  const answers: ServerResponse[] = [];
+  const arrived: (() => void)[] = [];
+  const upstream = await startUpstream(directory, (_request, response) => {
+    answers.push(response);
+    arrived.shift()?.();
+  });
+  return { upstream, answers, arrival: () => new Promise<void>((resolve) => arrived.push(resolve)) };
+}
+
+test("a drain lets an exchange finish, takes no new connection, and then ends", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const { upstream, answers, arrival } = await held(directory);
+  t.after(() => upstream.close());
+  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
+  const arrived = arrival();
+  const asked = ask({ port: gateway.proxy.port, ca: gateway.ca }, REQUEST);
+  await arrived;
+  const drained = gateway.drain();
+  assert.equal((await connect(gateway.proxy.port, "bigquery.googleapis.com:443")).status, 503);
+  answers[0]?.end('{"kind":"whole"}');
+  assert.equal((await asked).body.toString(), '{"kind":"whole"}');
+  await drained;
+});
+
+test("a drain cuts what goes on for longer than its limit", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const { upstream, arrival } = await held(directory);
+  t.after(() => upstream.close());
+  const config = testConfig(directory, upstream, { proxy: { listen: "127.0.0.1:0", drainTimeout: "100ms" } });
+  const gateway = await gatewayUnderTest(t, config);
+  const arrived = arrival();
+  const asked = ask({ port: gateway.proxy.port, ca: gateway.ca }, REQUEST);
+  asked.catch(() => undefined);
+  await arrived;
+  await gateway.drain();
+  await assert.rejects(asked);
+});
+
+test("an agent's idle tunnel does not hold a drain up", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const { upstream } = await held(directory);
+  t.after(() => upstream.close());
+  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
+  const { socket } = await connect(gateway.proxy.port, "bigquery.googleapis.com:443");
+  const closed = once(socket, "close");
+  await gateway.drain();
+  await closed;
+});
