@@ -2,6 +2,7 @@ import pino from "pino";
 import type { CommandModule } from "yargs";
 import { loadConfig } from "../config/load.ts";
 import { hostPort } from "./host-port.ts";
+import { reloadOnChange } from "./reload.ts";
 
 interface Arguments {
   config: string | undefined;
@@ -27,7 +28,9 @@ export const serve: CommandModule<object, Arguments> = {
     const proxy = hostPort(gateway.proxy);
     log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");
     log.info({ proxy, control: hostPort(gateway.control), dataDir: config.dataDir }, "ready");
+    const endWatching = reloadOnChange(file, config, gateway, log);
     const signal = await stopped;
+    endWatching();
     log.info({ signal, drainTimeout: config.proxy.drainTimeout }, "stopping: what runs may finish");
     await gateway.drain();
     log.info("stopped");

@@ -112,6 +112,12 @@ export const configSchema = z.strictObject({
   proxy: z
     .strictObject({
       listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents"),
+      workers: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(1)
+        .describe("processes that share the listener, each with a journal of its own; one a core"),
       drainTimeout: duration
         .default(30_000)
         .describe("how long exchanges that run may go on after SIGTERM before they are cut"),

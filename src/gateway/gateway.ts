@@ -14,7 +14,7 @@ import { type OpenTunnel, TunnelRefusal, type Tunnels } from "./tunnel.ts";
 
 export interface GatewayParts extends ExchangeParts {
   readonly identify: Identify;
-  readonly leaves: LeafStore;
+  readonly leaves: Pick<LeafStore, "optionsFor">;
   readonly tunnels: Tunnels;
   /** The allow-list of tunnels, as it is now. */
   readonly tunnelHosts: () => readonly string[];

@@ -12,11 +12,11 @@ const HANDSHAKE_TIMEOUT = 10_000;
  * without CONNECT. There is one server per certificate; which one is chosen by the CONNECT authority, not by SNI.
  */
 export class TlsTerminator {
-  readonly #leaves: LeafStore;
+  readonly #leaves: Pick<LeafStore, "optionsFor">;
   readonly #servers = new WeakMap<SecureContextOptions, Server>();
   readonly #waiting = new Map<string, (socket: TLSSocket) => void>();
 
-  constructor(leaves: LeafStore) {
+  constructor(leaves: Pick<LeafStore, "optionsFor">) {
     this.#leaves = leaves;
   }
 

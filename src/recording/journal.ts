@@ -16,6 +16,8 @@ export interface JournalOptions {
   readonly segmentBytes?: number;
   /** New records go behind this position, which a reader has already passed. Default 0. */
   readonly after?: number;
+  /** Becomes {@link Journal.end}; 8 bytes. Default: a new one. */
+  readonly end?: SharedArrayBuffer;
 }
 
 /**
@@ -50,14 +52,14 @@ const RETRY = 250;
  */
 export class Journal {
   /** The position up to which bytes are written, for readers in other threads: `[0]` holds it, and is notified of changes. */
-  readonly end = new SharedArrayBuffer(8);
+  readonly end: SharedArrayBuffer;
   /** What the last run left behind. */
   readonly recovery: Recovery;
 
   readonly #directory: string;
   readonly #maxBytes: number;
   readonly #segmentBytes: number;
-  readonly #published = new BigInt64Array(this.end);
+  readonly #published: BigInt64Array<SharedArrayBuffer>;
 
   #state: JournalState = "open";
   #failure: JournalError | undefined;
@@ -73,6 +75,8 @@ export class Journal {
 
   private constructor(options: Required<JournalOptions>, recovery: Recovery, segment: SegmentFile) {
     this.recovery = recovery;
+    this.end = options.end;
+    this.#published = new BigInt64Array(this.end);
     this.#directory = options.directory;
     this.#maxBytes = options.maxBytes;
     this.#segmentBytes = options.segmentBytes;
@@ -88,13 +92,13 @@ export class Journal {
    * @throws {JournalError} `unusable` when the directory or a file in it cannot be used.
    */
   static async open(options: JournalOptions): Promise<Journal> {
-    const { directory, maxBytes, after = 0 } = options;
+    const { directory, maxBytes, after = 0, end = new SharedArrayBuffer(8) } = options;
     const segmentBytes = options.segmentBytes ?? Math.min(64 * 1024 * 1024, Math.ceil(maxBytes / 8));
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const recovery = await recover(directory);
       const segment = await SegmentFile.create(directory, Math.max(recovery.end, after));
-      return new Journal({ directory, maxBytes, segmentBytes, after }, recovery, segment);
+      return new Journal({ directory, maxBytes, segmentBytes, after, end }, recovery, segment);
     } catch (cause) {
       throw journalError("unusable", `the journal in ${directory} cannot be opened`, cause);
     }

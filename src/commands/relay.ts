@@ -1,0 +1,153 @@
+import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { rootCertificates } from "node:tls";
+import type { Logger } from "pino";
+import { Agent } from "undici";
+import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
+import { LeafStore } from "../certificates/leaf-store.ts";
+import { ConfigError } from "../config/errors.ts";
+import { journalDirectory } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import type { Credential } from "../credentials/credential.ts";
+import { openCredential } from "../credentials/google.ts";
+import { TokenEndpoint } from "../credentials/token-endpoint.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
+import { Upstream } from "../gateway/upstream.ts";
+import { loopbackIdentity } from "../identity/loopback.ts";
+import { Journal } from "../recording/journal.ts";
+import { Recorder } from "../recording/recorder.ts";
+import { uuidv7 } from "../recording/uuid.ts";
+import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
+import { listening } from "./listening.ts";
+import { VERSION } from "./version.ts";
+
+/** What a relay is given by the process that it belongs to. */
+export interface RelayOptions {
+  /** The journal's name: this worker's number. */
+  readonly journal: string;
+  /** Position that readers of the journal have passed. */
+  readonly after: number;
+  /** Where the journal tells how far it is written. */
+  readonly end: SharedArrayBuffer;
+  /** 48 bytes that TLS sessions are resumed with, the same for all workers. */
+  readonly ticketKeys: Buffer;
+  /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */
+  readonly network?: Pick<TunnelOptions, "resolve" | "permit"> | undefined;
+}
+
+/** The part of a gateway that carries traffic; there is one in each worker. */
+export interface Relay {
+  readonly proxy: AddressInfo;
+  readonly journal: Journal;
+  /**
+   * Takes over what can change while it runs: tunnels, credential and authority. Connections that are open go on.
+   *
+   * @throws when something in the new configuration cannot be used; then nothing has changed.
+   */
+  reload(config: Config): Promise<void>;
+  /** Takes nothing new, lets exchanges finish for proxy.drainTimeout, cuts what is left, and stops. */
+  drain(): Promise<void>;
+  /** Cuts what runs, and stops; what was recorded is safe. */
+  close(): Promise<void>;
+}
+
+/** What of a relay a reload replaces. */
+interface Replaceable {
+  readonly config: Config;
+  readonly leaves: LeafStore;
+  readonly credential: Credential;
+}
+
+/**
+ * Starts a relay: each part in turn, and none is left behind when a later one fails.
+ *
+ * @throws {ConfigError} and each part's own errors, whose messages say what to mend.
+ */
+export async function startRelay(config: Config, log: Logger, options: RelayOptions): Promise<Relay> {
+  await using starting = new AsyncDisposableStack();
+  const ca = await trustedUpstream(config.upstream.caFile);
+  const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
+  starting.defer(() => dispatcher.destroy());
+  const open = async (next: Config): Promise<Replaceable> => ({
+    config: next,
+    leaves: await openLeaves(next, log, options.ticketKeys),
+    credential: await openCredential(next.credential, dispatcher),
+  });
+  let current = await open(config);
+  const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
+
+  const { journal: name, after, end, network } = options;
+  const directory = journalDirectory(config.dataDir, name);
+  const journal = await Journal.open({ directory, maxBytes: config.recording.journal.maxBytes, after, end });
+  starting.defer(() => journal.close());
+  const { commitRequest, releaseResponse } = config.recording;
+  const recorder = new Recorder({ journal, commitRequest, releaseResponse });
+  const run = uuidv7();
+  const { truncatedBytes } = journal.recovery;
+  if (truncatedBytes > 0) log.warn({ truncatedBytes }, "cut off what the last run left half written");
+  recorder.note({
+    type: "gateway.started",
+    time: Date.now(),
+    gateway: run,
+    version: VERSION,
+    truncatedBytes,
+  });
+  await journal.commit("fsync");
+
+  const gateway = new Gateway({
+    recorder,
+    credential: {
+      get name() {
+        return current.credential.name;
+      },
+      token: () => current.credential.token(),
+    },
+    leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
+    identify: loopbackIdentity(),
+    upstream: new Upstream({ overrides: config.upstream.overrides, ...(ca !== undefined && { ca }) }),
+    tunnels: new Tunnels({ recorder, ...network }),
+    tunnelHosts: () => current.config.tunnel.hosts,
+    tokenEndpoint: new TokenEndpoint(placeholder),
+    onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),
+  });
+  starting.defer(async () => {
+    await gateway.close();
+    if (journal.state === "open") recorder.note({ type: "gateway.stopped", time: Date.now(), gateway: run });
+  });
+  const proxy = await listening("proxy.listen", config.proxy.listen, gateway);
+
+  const parts = starting.move();
+  return {
+    proxy,
+    journal,
+    async reload(next) {
+      current = await open(next);
+    },
+    async drain() {
+      await gateway.drain(current.config.proxy.drainTimeout);
+      await parts.disposeAsync();
+    },
+    close: () => parts.disposeAsync(),
+  };
+}
+
+async function openLeaves(config: Config, log: Logger, ticketKeys: Buffer): Promise<LeafStore> {
+  const authority = await openGatewayAuthority(config);
+  const { cert } = config.ca;
+  if (authority.created)
+    log.info({ cert, fingerprint: authority.fingerprint256 }, "made a certificate authority");
+  if (authority.expiresSoon)
+    log.warn({ cert, notAfter: authority.notAfter }, "the certificate authority expires soon");
+  return await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys });
+}
+
+/** The certificates of upstream.caFile besides the usual roots; undici takes either the usual ones or a full list. */
+async function trustedUpstream(caFile: string | undefined): Promise<string[] | undefined> {
+  if (caFile === undefined) return undefined;
+  try {
+    return [...rootCertificates, await readFile(caFile, "utf8")];
+  } catch (cause) {
+    throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import type { Config } from "../config/schema.ts";
+import { type RelayOptions, startRelay } from "./relay.ts";
+
+/** The relays of a gateway, wherever they run. */
+export interface Relays {
+  readonly proxy: AddressInfo;
+  /** Why traffic is not taken, or not by all; `undefined` when all is well. */
+  notReady(): string | undefined;
+  /** Lets go of a journal's segments up to a position. */
+  trim(journal: string, position: number): void;
+  /** Has everything written that was appended; the positions by journal. */
+  flush(): Promise<ReadonlyMap<string, number>>;
+  /** See {@link Relay.reload}. */
+  reload(config: Config): Promise<void>;
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A journal that a relay will write, as its readers know it beforehand. */
+export type JournalSlot = Pick<RelayOptions, "journal" | "after" | "end">;
+
+/** One relay, in this process. */
+export async function startRelayHere(
+  config: Config,
+  log: Logger,
+  slot: JournalSlot,
+  network: RelayOptions["network"],
+): Promise<Relays> {
+  const relay = await startRelay(config, log, { ...slot, network, ticketKeys: randomBytes(48) });
+  const { journal } = relay;
+  return {
+    proxy: relay.proxy,
+    notReady: () => (journal.state === "open" ? undefined : `the journal is ${journal.state}`),
+    trim(_name, position) {
+      journal
+        .trim(position)
+        .catch((error: unknown) => log.error({ err: error }, "the journal cannot be trimmed"));
+    },
+    async flush() {
+      await journal.commit("written");
+      return new Map([[slot.journal, journal.position]]);
+    },
+    reload: (next) => relay.reload(next),
+    drain: () => relay.drain(),
+    close: () => relay.close(),
+  };
+}

@@ -1,0 +1,75 @@
+import { unwatchFile, watchFile } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import type { RunningGateway } from "./start-gateway.ts";
+
+/** Milliseconds between two looks at the files: by polling, since a replaced file or a mounted secret tells nobody. */
+const LOOK_INTERVAL = 1_000;
+
+/**
+ * Has the gateway take its configuration anew on SIGHUP, and when the file, or the authority or key that it names, changes.
+ * What cannot be used is refused in the log, and the old configuration stays.
+ *
+ * @returns what ends the watching.
+ */
+export function reloadOnChange(
+  file: string | undefined,
+  started: Config,
+  gateway: RunningGateway,
+  log: Logger,
+): () => void {
+  let current = started;
+  let busy = Promise.resolve();
+  const reload = (): void => {
+    busy = busy.then(async () => {
+      try {
+        const next = await loadConfig({ file });
+        await gateway.reload(next);
+        const waiting = changedForNextStart(current, next);
+        if (waiting.length > 0) log.warn({ keys: waiting }, "these keys take effect at the next start");
+        unwatch(current);
+        current = next;
+        watch(current);
+        log.info("reloaded the configuration");
+      } catch (error) {
+        log.error({ err: error }, "the new configuration is refused; the old one stays in force");
+      }
+    });
+  };
+  const files = (config: Config): string[] => {
+    const { credential, ca } = config;
+    const key = credential.type === "service-account" ? [credential.keyFile] : [];
+    return [...(file === undefined ? [] : [file]), ca.cert, ...key];
+  };
+  const watch = (config: Config): void => {
+    for (const path of files(config)) watchFile(path, { interval: LOOK_INTERVAL, persistent: false }, reload);
+  };
+  const unwatch = (config: Config): void => {
+    for (const path of files(config)) unwatchFile(path, reload);
+  };
+  watch(current);
+  process.on("SIGHUP", reload);
+  return () => {
+    unwatch(current);
+    process.off("SIGHUP", reload);
+  };
+}
+
+/** The keys that differ and that only a start reads. */
+function changedForNextStart(before: Config, after: Config): string[] {
+  const fixed = ({ proxy: { listen, workers }, control, dataDir, upstream, recording, archive }: Config) => ({
+    "proxy.listen": listen,
+    "proxy.workers": workers,
+    control,
+    dataDir,
+    upstream,
+    recording,
+    archive,
+  });
+  const [old, next] = [fixed(before), fixed(after)];
+  return Object.entries(next).flatMap(([key, value]) =>
+    isDeepStrictEqual(old[key as keyof typeof old], value) ? [] : [key],
+  );
+}

@@ -1,0 +1,30 @@
+import type { AddressInfo } from "node:net";
+import type { Config } from "../config/schema.ts";
+import type { JournalState } from "../recording/journal.ts";
+
+/** From the gateway's first process to a worker. */
+export type ToWorker =
+  | {
+      readonly type: "start";
+      readonly config: Config;
+      readonly journal: string;
+      readonly after: number;
+      /** Base64. */
+      readonly ticketKeys: string;
+    }
+  | { readonly type: "trim"; readonly position: number }
+  | { readonly type: "flush" }
+  | { readonly type: "reload"; readonly config: Config }
+  | { readonly type: "drain" }
+  | { readonly type: "close" };
+
+/** From a worker to the gateway's first process. */
+export type FromWorker =
+  | { readonly type: "ready"; readonly proxy: AddressInfo }
+  /** It could not start; the message is for a person. */
+  | { readonly type: "failed"; readonly message: string }
+  /** How far the journal is written, and whether it takes more. */
+  | { readonly type: "journal"; readonly position: number; readonly state: JournalState }
+  | { readonly type: "flushed"; readonly position: number }
+  /** Without `refused`, it was done. */
+  | { readonly type: "reloaded"; readonly refused?: string };

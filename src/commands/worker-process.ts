@@ -1,0 +1,82 @@
+import pino from "pino";
+import { type Relay, startRelay } from "./relay.ts";
+import type { FromWorker, ToWorker } from "./worker-messages.ts";
+
+/*
+ * A worker of a gateway: one relay in a process of its own, led by messages. Signals of a terminal reach it too, but its
+ * first process decides what they mean.
+ */
+
+/** Milliseconds between two looks at how far the journal is: what readers in the first process wait for at most. */
+const TELL_INTERVAL = 10;
+
+const log = pino();
+const end = new SharedArrayBuffer(8);
+const written = new BigInt64Array(end);
+let relay: Relay | undefined;
+
+function tell(message: FromWorker): void {
+  if (process.connected) process.send?.(message);
+}
+
+let told = "";
+function tellJournal(): void {
+  if (relay === undefined) return;
+  const position = Number(Atomics.load(written, 0));
+  const { state } = relay.journal;
+  if (told === `${position} ${state}`) return;
+  told = `${position} ${state}`;
+  tell({ type: "journal", position, state });
+}
+
+async function lead(message: ToWorker): Promise<void> {
+  if (message.type === "start") {
+    const { config, journal, after } = message;
+    const ticketKeys = Buffer.from(message.ticketKeys, "base64");
+    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, end, ticketKeys });
+    setInterval(tellJournal, TELL_INTERVAL).unref();
+    tell({ type: "ready", proxy: relay.proxy });
+    return;
+  }
+  switch (message.type) {
+    case "trim":
+      return await relay?.journal.trim(message.position);
+    case "flush":
+      await relay?.journal.commit("written");
+      tellJournal();
+      return tell({ type: "flushed", position: relay?.journal.position ?? 0 });
+    case "reload":
+      try {
+        await relay?.reload(message.config);
+        return tell({ type: "reloaded" });
+      } catch (error) {
+        return tell({ type: "reloaded", refused: error instanceof Error ? error.message : String(error) });
+      }
+    case "drain":
+      await relay?.drain();
+      return leave();
+    case "close":
+      await relay?.close();
+      return leave();
+  }
+}
+
+function leave(): void {
+  tellJournal();
+  process.disconnect();
+  process.exitCode = 0;
+}
+
+process.on("message", (message: ToWorker) => {
+  lead(message).catch((error: unknown) => {
+    log.error({ err: error }, "a worker cannot go on");
+    tell({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+    process.exitCode = 1;
+    process.disconnect();
+  });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+// Without its first process nobody archives, trims or stops it: it closes, so that nothing is half-done.
+process.once("disconnect", () => {
+  void relay?.close().finally(() => process.exit());
+});

@@ -1,0 +1,215 @@
+import cluster, { type Worker } from "node:cluster";
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "pino";
+import { readCheckpoints } from "../archive/archive.ts";
+import { ConfigError } from "../config/errors.ts";
+import type { Config } from "../config/schema.ts";
+import type { JournalState } from "../recording/journal.ts";
+import type { JournalSlot, Relays } from "./relays.ts";
+import type { FromWorker, ToWorker } from "./worker-messages.ts";
+
+/** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
+const FIRST_RESTART = 100;
+const LAST_RESTART = 5_000;
+/** Milliseconds after which a worker is not young any more. */
+const YOUTH = 10_000;
+/** Milliseconds that workers get to close, beyond the drain, before they are killed. */
+const PATIENCE = 10_000;
+
+/**
+ * Relays in processes of their own, which share the listener through node:cluster. One that dies is replaced, and its
+ * successor takes over its journal: cuts off what is torn and goes on behind it.
+ *
+ * @throws {ConfigError} with the worker's own words, when one cannot start at first.
+ */
+export async function startWorkers(
+  config: Config,
+  log: Logger,
+  slots: readonly JournalSlot[],
+): Promise<Relays> {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  cluster.setupPrimary({
+    exec: fileURLToPath(new URL(`./worker-process.${extension}`, import.meta.url)),
+    args: [],
+  });
+  const workers = new Workers(config, log, slots);
+  await workers.started();
+  return workers;
+}
+
+/** What is known of one worker, and of those that had its place before. */
+interface Place {
+  readonly slot: JournalSlot;
+  worker: Worker;
+  state: JournalState | "starting";
+  startedAt: number;
+  restart: number;
+}
+
+class Workers implements Relays {
+  readonly #log: Logger;
+  readonly #ticketKeys = randomBytes(48).toString("base64");
+  readonly #places: readonly Place[];
+  #config: Config;
+  #stopping = false;
+  #proxy: AddressInfo | undefined;
+
+  constructor(config: Config, log: Logger, slots: readonly JournalSlot[]) {
+    this.#config = config;
+    this.#log = log;
+    this.#places = slots.map((slot) => ({
+      slot,
+      worker: this.#fork(slot),
+      state: "starting",
+      startedAt: Date.now(),
+      restart: FIRST_RESTART,
+    }));
+    for (const place of this.#places) this.#watch(place, false);
+  }
+
+  /** Resolves when every worker takes traffic. */
+  async started(): Promise<void> {
+    try {
+      await Promise.all(
+        this.#places.map(async ({ worker }) => {
+          const answer = await this.#answer(worker, "ready");
+          if (answer.type === "failed") throw new ConfigError(answer.message);
+        }),
+      );
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  get proxy(): AddressInfo {
+    if (this.#proxy === undefined) throw new Error("no worker has started yet");
+    return this.#proxy;
+  }
+
+  notReady(): string | undefined {
+    const place = this.#places.find(({ state }) => state !== "open");
+    return place === undefined ? undefined : `worker ${place.slot.journal}: ${place.state}`;
+  }
+
+  trim(journal: string, position: number): void {
+    const place = this.#places.find(({ slot }) => slot.journal === journal);
+    if (place?.state === "open") send(place.worker, { type: "trim", position });
+  }
+
+  async flush(): Promise<ReadonlyMap<string, number>> {
+    const positions = this.#places.map(async ({ slot, worker }): Promise<[string, number]> => {
+      send(worker, { type: "flush" });
+      const answer = await this.#answer(worker, "flushed");
+      return [slot.journal, answer.type === "flushed" ? answer.position : 0];
+    });
+    return new Map(await Promise.all(positions));
+  }
+
+  async reload(config: Config): Promise<void> {
+    const answers = this.#places.map(async ({ worker }) => {
+      send(worker, { type: "reload", config });
+      return await this.#answer(worker, "reloaded");
+    });
+    for (const answer of await Promise.all(answers)) {
+      if (answer.type === "failed") throw new Error(answer.message);
+      if (answer.type === "reloaded" && answer.refused !== undefined) throw new ConfigError(answer.refused);
+    }
+    this.#config = config;
+  }
+
+  drain(): Promise<void> {
+    return this.#stop({ type: "drain" }, this.#config.proxy.drainTimeout);
+  }
+
+  close(): Promise<void> {
+    return this.#stop({ type: "close" }, 0);
+  }
+
+  async #stop(message: ToWorker, milliseconds: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      this.#places.map(async ({ worker }) => {
+        if (worker.isDead()) return;
+        const ended = new Promise((resolve) => worker.once("exit", resolve));
+        const timer = setTimeout(() => worker.process.kill("SIGKILL"), milliseconds + PATIENCE);
+        send(worker, message);
+        await ended;
+        clearTimeout(timer);
+      }),
+    );
+  }
+
+  #fork({ journal }: JournalSlot): Worker {
+    const worker = cluster.fork();
+    const after = readCheckpoints(this.#config.dataDir).get(journal) ?? 0;
+    send(worker, { type: "start", config: this.#config, journal, after, ticketKeys: this.#ticketKeys });
+    return worker;
+  }
+
+  /** @param replacement whether it follows one that was taking traffic before. */
+  #watch(place: Place, replacement: boolean): void {
+    const { worker, slot } = place;
+    worker.on("message", (message: FromWorker) => {
+      if (message.type === "ready") {
+        this.#proxy ??= message.proxy;
+        place.state = "open";
+        if (replacement) this.#log.info({ worker: slot.journal }, "the worker was replaced");
+      } else if (message.type === "journal") {
+        place.state = message.state;
+        publish(slot.end, message.position);
+      } else if (message.type === "failed") {
+        this.#log.error({ worker: slot.journal }, message.message);
+      }
+    });
+    worker.once("exit", (code, signal) => {
+      place.state = "starting";
+      if (this.#stopping || this.#proxy === undefined) return;
+      place.restart =
+        Date.now() - place.startedAt > YOUTH ? FIRST_RESTART : Math.min(place.restart * 2, LAST_RESTART);
+      this.#log.error(
+        { worker: slot.journal, code, signal, again: place.restart },
+        "a worker ended; it is replaced",
+      );
+      setTimeout(() => this.#replace(place), place.restart);
+    });
+  }
+
+  #replace(place: Place): void {
+    if (this.#stopping) return;
+    place.worker = this.#fork(place.slot);
+    place.startedAt = Date.now();
+    this.#watch(place, true);
+  }
+
+  /** The next message of a type from a worker; when it ends instead, that it failed. */
+  async #answer(worker: Worker, type: FromWorker["type"]): Promise<FromWorker> {
+    return await new Promise((resolve) => {
+      const settle = (message: FromWorker): void => {
+        worker.off("message", onMessage);
+        worker.off("exit", onExit);
+        resolve(message);
+      };
+      const onMessage = (message: FromWorker): void => {
+        if (message.type === type || message.type === "failed") settle(message);
+      };
+      const onExit = (): void => settle({ type: "failed", message: "a worker ended before it answered" });
+      worker.on("message", onMessage);
+      worker.once("exit", onExit);
+    });
+  }
+}
+
+/** A worker that is gone by the time the message gets there tells so by its exit. */
+function send(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => undefined);
+}
+
+/** Tells the readers in this process how far a journal is written. */
+function publish(end: SharedArrayBuffer, position: number): void {
+  const published = new BigInt64Array(end);
+  Atomics.store(published, 0, BigInt(position));
+  Atomics.notify(published, 0);
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openSearch } from "../../src/archive/search.ts";
+import { bqtape } from "../support/command.ts";
+import { ask, connect, testConfig } from "../support/gateway.ts";
+import { serve } from "../support/serve.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { startUpstream } from "../support/upstream.ts";
+
+const OPTIONS = { timeout: 60_000 } as const;
+const REQUEST = { path: "/bigquery/v2/projects", session: "mine" } as const;
+
+type ConfigInput = ReturnType<typeof testConfig>;
+
+/** A configuration file before an upstream that answers everything with `{}`. */
+async function configured(t: { after(end: () => Promise<void>): void }, more: Partial<ConfigInput> = {}) {
+  const directory = temporaryDirectory();
+  const authorizations: string[] = [];
+  const upstream = await startUpstream(directory, (request, response) => {
+    authorizations.push(request.headers.authorization ?? "");
+    response.end("{}");
+  });
+  t.after(() => upstream.close());
+  const file = join(directory, "bqtape.yaml");
+  const input = testConfig(directory, upstream, more);
+  const write = (changed: Partial<ConfigInput> = {}): void =>
+    writeFileSync(file, JSON.stringify({ ...input, ...changed }));
+  write();
+  const ca = (): string => readFileSync(String(input.ca?.cert), "utf8");
+  return { directory, upstream, file, input, write, ca, authorizations };
+}
+
+async function recorded(directory: string): Promise<number> {
+  const { search } = await openSearch(join(directory, "data"));
+  const exchanges = [...search.exchanges("mine")];
+  search.close();
+  return exchanges.length;
+}
+
+test("SIGTERM ends the gateway with exit code 0, and everything is on record", OPTIONS, async (t) => {
+  const { directory, file, ca } = await configured(t);
+  const gateway = await serve(t, file);
+  for (let index = 0; index < 5; index += 1) await ask({ port: gateway.port, ca: ca() }, REQUEST);
+  assert.equal(await gateway.stop("SIGTERM"), 0);
+  assert.equal(await recorded(directory), 5);
+});
+
+test("SIGHUP takes over a changed tunnel list, and connections go on", OPTIONS, async (t) => {
+  const { file, write, ca } = await configured(t);
+  const gateway = await serve(t, file);
+  const kept = await connect(gateway.port, "bigquery.googleapis.com:443");
+  assert.equal((await connect(gateway.port, "allowed.invalid:443")).status, 403);
+  write({ tunnel: { hosts: ["127.0.0.1"] } });
+  gateway.process.kill("SIGHUP");
+  await gateway.logged("reloaded the configuration");
+  // Allowed by name now; still not dialled, as it is no public address.
+  assert.match((await connect(gateway.port, "127.0.0.1:443")).body, /not on the public Internet/);
+  assert.equal(kept.socket.destroyed, false);
+  assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+});
+
+test("a changed file is taken over without a signal", OPTIONS, async (t) => {
+  const { file, write } = await configured(t);
+  const gateway = await serve(t, file);
+  write({ tunnel: { hosts: ["127.0.0.1"] } });
+  await gateway.logged("reloaded the configuration");
+});
+
+test("a new file that cannot be used is refused, and the old one stays", OPTIONS, async (t) => {
+  const { file, write, ca } = await configured(t);
+  const gateway = await serve(t, file);
+  writeFileSync(file, "bananas: 1");
+  gateway.process.kill("SIGHUP");
+  const refused = await gateway.logged("the new configuration is refused; the old one stays in force");
+  assert.match(JSON.stringify(refused.err), /unknown key/);
+  assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+  write({ credential: { type: "service-account", keyFile: "/nonexistent.json" } });
+  gateway.process.kill("SIGHUP");
+  await gateway.logged("the new configuration is refused; the old one stays in force");
+  assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+});
+
+test("a new credential is used from the next exchange on", OPTIONS, async (t) => {
+  const { directory, upstream, file, write, ca, authorizations } = await configured(t);
+  const gateway = await serve(t, file);
+  await ask({ port: gateway.port, ca: ca() }, REQUEST);
+  const other = join(directory, "token");
+  writeFileSync(other, "another-token");
+  write({ credential: { type: "access-token-file", file: other } });
+  gateway.process.kill("SIGHUP");
+  await gateway.logged("reloaded the configuration");
+  await ask({ port: gateway.port, ca: ca() }, REQUEST);
+  assert.deepEqual(authorizations, [`Bearer ${upstream.tokens[0]}`, "Bearer another-token"]);
+});
+
+test("a new authority serves new connections", OPTIONS, async (t) => {
+  const { input, file, ca } = await configured(t);
+  const gateway = await serve(t, file);
+  const before = ca();
+  await ask({ port: gateway.port, ca: before }, REQUEST);
+  rmSync(String(input.ca?.key));
+  rmSync(String(input.ca?.cert));
+  gateway.process.kill("SIGHUP");
+  await gateway.logged("reloaded the configuration");
+  await assert.rejects(ask({ port: gateway.port, ca: before }, REQUEST));
+  assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+});
+
+test("several workers share the listener, and all that they carry is on record", OPTIONS, async (t) => {
+  const { directory, file, ca } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
+  const gateway = await serve(t, file);
+  const target = { port: gateway.port, ca: ca() };
+  await Promise.all(Array.from({ length: 30 }, () => ask(target, REQUEST)));
+  assert.equal((await fetch(`http://127.0.0.1:${gateway.controlPort}/readyz`)).status, 200);
+  assert.equal(await gateway.stop(), 0);
+  assert.equal(await recorded(directory), 30);
+});
+
+test("a worker that dies is replaced, and its successor takes over its journal", OPTIONS, async (t) => {
+  const { directory, file, ca } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
+  const gateway = await serve(t, file);
+  const target = { port: gateway.port, ca: ca() };
+  for (let index = 0; index < 4; index += 1) await ask(target, REQUEST);
+  const children = readFileSync(`/proc/${gateway.process.pid}/task/${gateway.process.pid}/children`, "utf8")
+    .trim()
+    .split(" ");
+  process.kill(Number(children[0]), "SIGKILL");
+  await gateway.logged("the worker was replaced");
+  for (let index = 0; index < 4; index += 1) await ask(target, REQUEST);
+  assert.equal(await gateway.stop(), 0);
+  assert.equal(await recorded(directory), 8);
+});
+
+test("a worker that cannot start ends the gateway with its reason", OPTIONS, async (t) => {
+  const { file, write } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
+  write({ credential: { type: "service-account", keyFile: "/nonexistent.json" } });
+  const ran = await bqtape(["serve", "--config", file]);
+  assert.equal(ran.code, 2);
+  assert.match(ran.stderr, /credential\.keyFile \/nonexistent\.json cannot be read/);
+});
