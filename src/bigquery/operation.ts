@@ -1,29 +1,15 @@
-import { MAX_EVENT_SQL, type OperationSummary } from "../recording/events.ts";
-import type { ErrorReason } from "./errors.ts";
+import { MAX_EVENT_SQL } from "../recording/events.ts";
+import { type Description, type Operation, refuse } from "./description.ts";
 import { matchRoute } from "./routes.ts";
+import { describeUpload, isUploadPath } from "./uploads.ts";
 
-/** A request that the gateway can describe. */
-export interface Operation extends OperationSummary {
-  /** Whether the whole body is read (JSON, which may carry SQL) before anything is decided, or there is none. */
-  readonly body: "json" | "none";
-}
-
-/** A request that it cannot, and so does not pass. */
-export interface Undescribed {
-  readonly status: number;
-  readonly reason: ErrorReason;
-  readonly message: string;
-}
-
-export type Description =
-  | { readonly known: true; readonly operation: Operation }
-  | { readonly known: false; readonly refusal: Undescribed };
+export type { Description, Operation, Undescribed } from "./description.ts";
 
 const PREFIX = "/bigquery/v2/";
 /** Prefixes of other doors to BigQuery, refused by name (each would carry work past the description). */
 const OTHER_DOORS: readonly (readonly [prefix: string, name: string])[] = [
-  ["/upload/", "media upload"],
-  ["/resumable/", "resumable upload"],
+  ["/upload/", "this kind of upload"],
+  ["/resumable/", "this kind of upload"],
   ["/batch", "batch"],
   ["/mcp", "Google's MCP server"],
   ["/discovery/", "API discovery"],
@@ -40,16 +26,8 @@ export interface RequestLine {
 /** Says from its head alone which operation a request is, or why it is none that may pass. */
 export function describe({ method, target, headers }: RequestLine): Description {
   const [path = "", query = ""] = splitOnce(target, "?");
-  const door = OTHER_DOORS.find(([prefix]) => path.startsWith(prefix));
-  if (door !== undefined)
-    return refuse(403, "accessDenied", `${door[1]} (${door[0]}) is not served by this gateway`);
-  if (!path.startsWith(PREFIX)) {
-    return refuse(
-      403,
-      "accessDenied",
-      `${path.slice(0, 100)} is no door to BigQuery that this gateway knows`,
-    );
-  }
+  const upload = isUploadPath(path);
+  if (!upload && !path.startsWith(PREFIX)) return unknownDoor(path);
   const parameters = new URLSearchParams(query);
   const unsafe = unsafeParameter(parameters);
   if (unsafe !== undefined) return refuse(400, "invalid", unsafe);
@@ -62,6 +40,7 @@ export function describe({ method, target, headers }: RequestLine): Description 
       "X-HTTP-Method-Override goes with POST and names GET, PUT, PATCH or DELETE",
     );
   }
+  if (upload) return describeUpload(effective, path, parameters, headers);
   const found = matchRoute(effective, path.slice(PREFIX.length));
   if (found === undefined) {
     return refuse(
@@ -75,7 +54,16 @@ export function describe({ method, target, headers }: RequestLine): Description 
   return { known: true, operation: { ...found, ...(location !== null && { location }), body } };
 }
 
-/** Adds what only the body tells: SQL, dry run, the job id and location that the client chose. */
+function unknownDoor(path: string): Description {
+  const door = OTHER_DOORS.find(([prefix]) => path.startsWith(prefix));
+  const what =
+    door === undefined
+      ? `${path.slice(0, 100)} is no door to BigQuery that this gateway knows`
+      : `${door[1]} (${door[0]}) is not served by this gateway`;
+  return refuse(403, "accessDenied", what);
+}
+
+/** Adds what only the body tells: SQL, the table that is loaded, dry run, the job id and location that the client chose. */
 export function describeBody(operation: Operation, body: Buffer): Description {
   if (operation.name !== "jobs.query" && operation.name !== "jobs.insert") return { known: true, operation };
   let value: unknown;
@@ -88,6 +76,9 @@ export function describeBody(operation: Operation, body: Buffer): Description {
   const reference = record(root.jobReference);
   const configuration = record(root.configuration);
   const query = operation.name === "jobs.query" ? root : record(configuration.query);
+  const loaded = record(record(configuration.load).destinationTable);
+  const dataset = text(loaded.datasetId);
+  const table = text(loaded.tableId);
   const sql = text(query.query);
   const job = text(reference.jobId);
   const location = text(root.location) ?? text(reference.location);
@@ -98,6 +89,7 @@ export function describeBody(operation: Operation, body: Buffer): Description {
       ...operation,
       ...(sql !== undefined && { sql: sql.slice(0, MAX_EVENT_SQL) }),
       ...(sql !== undefined && sql.length > MAX_EVENT_SQL && { sqlTruncated: true as const }),
+      ...(dataset !== undefined && table !== undefined && { dataset, table }),
       ...(job !== undefined && { job }),
       ...(location !== undefined && { location }),
       ...(dryRun === true && { dryRun: true as const }),
@@ -111,10 +103,6 @@ function unsafeParameter(parameters: URLSearchParams): string | undefined {
   return alt === undefined
     ? undefined
     : `alt=${alt.slice(0, 20)} is not served by this gateway, only alt=json`;
-}
-
-function refuse(status: number, reason: ErrorReason, message: string): Description {
-  return { known: false, refusal: { status, reason, message: `bqtape: ${message}` } };
 }
 
 function splitOnce(value: string, separator: string): [string, string?] {

@@ -69,6 +69,18 @@ export class Admission {
     return { authority, route, source, principal, session };
   }
 
+  /** Records what came on the proxy port and was no CONNECT. */
+  noteRefused(socket: Duplex, reason: string, request?: IncomingMessage): void {
+    const refusal = { status: 400, code: "connect.malformed", message: reason };
+    this.#recordRefusal(request, sourceOf(socket as Socket), undefined, refusal);
+  }
+
+  /** Records what came inside a tunnel and could not be served. */
+  noteRefusedInside(connection: Connection, reason: string, request?: IncomingMessage): void {
+    const refusal = { status: 400, code: "request.malformed", message: reason };
+    this.#recordRefusal(request, connection.source, connection, refusal);
+  }
+
   #route(authority: Authority): HostRoute | "tunnel" {
     const route = routeHost(authority.host);
     if (route !== "refuse") return authority.port === 443 ? route : "refuse";
@@ -90,7 +102,7 @@ export class Admission {
   }
 
   #recordRefusal(
-    request: IncomingMessage,
+    request: IncomingMessage | undefined,
     source: Source,
     identified: { readonly principal: Principal; readonly session: string } | undefined,
     { status, code, message }: { status: number; code: string; message: string },
@@ -105,17 +117,26 @@ export class Admission {
       refused: {
         ...(identified !== undefined && { user: identified.principal.user }),
         source,
-        request: connectHead(request),
+        request: request === undefined ? UNREADABLE : connectHead(request),
       },
     });
   }
 }
 
-/** A CONNECT as it is recorded. */
+/** The head of a request that could not be parsed. */
+export const UNREADABLE: RequestHead = {
+  method: "",
+  authority: "",
+  target: "",
+  httpVersion: "",
+  headers: [],
+};
+
+/** A request on the proxy port as it is recorded. */
 export function connectHead(request: IncomingMessage): RequestHead {
   const target = request.url ?? "";
   return {
-    method: "CONNECT",
+    method: request.method ?? "",
     authority: target,
     target,
     httpVersion: request.httpVersion,

@@ -1,188 +1,193 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Description, describe, describeBody } from "../bigquery/operation.ts";
+import type { Operation } from "../bigquery/operation.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
-import { type Decision, decide } from "../policy/decide.ts";
+import { decide } from "../policy/decide.ts";
 import { JournalError } from "../recording/errors.ts";
-import type { ExchangeDenied, RequestHead } from "../recording/events.ts";
+import type { DecisionSummary, ExchangeDenied, OperationSummary, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { redactHeaders, redactTarget, stripSecretParameters } from "../recording/redact.ts";
-import { formatAuthority, isSameHost } from "./authority.ts";
+import { AgentGone, type AgentSide } from "./agent.ts";
+import { formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
+import { deadline, grpcTimeout } from "./deadline.ts";
+import type { ExchangeSlots } from "./exchange-slots.ts";
 import { requestHeaders } from "./headers.ts";
+import { answerHead, answerObserver } from "./learn.ts";
+import { type Received, type ReceiveParts, receive } from "./receive.ts";
 import { Refusal, sendRefusal, toRefusal } from "./refusal.ts";
-import { decodeBody, readBody } from "./request-body.ts";
-import { AgentGone, relayAnswer } from "./tee.ts";
+import { HeldBody } from "./request-body.ts";
+import { grpcStatusOf, summary } from "./summary.ts";
+import { relayAnswer, relayRequest } from "./tee.ts";
 import type { Upstream } from "./upstream.ts";
+import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 /** What an exchange needs of the gateway. */
-export interface ExchangeParts {
+export interface ExchangeParts extends ReceiveParts {
   readonly recorder: Recorder;
   readonly credential: Credential;
   readonly upstream: Upstream;
   readonly tokenEndpoint: TokenEndpoint;
+  readonly slots: ExchangeSlots;
   /** Told of failures that only the operator can mend. */
   readonly onFailure: (exchange: string, refusal: Refusal) => void;
+}
+
+interface Exchange {
+  readonly parts: ExchangeParts;
+  readonly connection: Connection;
+  readonly agent: AgentSide;
+  readonly recording: ExchangeRecording;
+  readonly held: HeldBody;
+  answer?: UpstreamAnswer;
+  /** Why it was broken off from here. */
+  cause?: Error;
 }
 
 /** One exchange, from its request's head to the end of its answer: described, decided, recorded, forwarded, recorded. */
 export async function serveExchange(
   parts: ExchangeParts,
   connection: Connection,
-  request: IncomingMessage,
-  response: ServerResponse,
+  agent: AgentSide,
 ): Promise<void> {
   const recording = parts.recorder.exchange(connection.session);
-  response.setHeader("bqtape-exchange", recording.id);
-  const exchange = { parts, connection, request, response, recording };
+  const held = new HeldBody(parts.budget, parts.limits);
+  const exchange: Exchange = { parts, connection, agent, recording, held };
+  const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
+  const timer = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
+  const entered = parts.slots.enter(connection.session);
   try {
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
+    if (!entered) throw tooMany(parts.limits.exchangesPerSession);
     if (connection.route === "answer") await answerInPlace(exchange);
     else await forward(exchange);
   } catch (error) {
-    abort(exchange, error);
+    abort(exchange, exchange.cause ?? error);
+  } finally {
+    clearTimeout(timer);
+    if (entered) parts.slots.leave(connection.session);
+    agent.close();
+    held.release();
   }
 }
 
-interface Exchange {
-  readonly parts: ExchangeParts;
-  readonly connection: Connection;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly recording: ExchangeRecording;
-}
-
 async function forward(exchange: Exchange): Promise<void> {
-  const { parts, connection, request, response, recording } = exchange;
-  const { description, decision, body } = await receive(exchange);
-  await record(exchange, description, decision, body);
-  if (decision.refusal !== undefined) {
-    const { status, reason, message } = decision.refusal;
+  const { parts, connection, agent, recording, held } = exchange;
+  const received = await recording.timed("receive", () => receive(parts, connection, agent, held));
+  const { description } = received;
+  const decision = decide(description);
+  const operation = description.known ? summary(description.operation) : { name: "unknown" };
+  await record(exchange, operation, decision, received.body);
+  if (!description.known || decision.refusal !== undefined) {
+    const { status, reason, message } = decision.refusal ?? NOT_RULED;
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));
   }
 
   const token = await recording.timed("credential", () => parts.credential.token());
-  const { host, port } = connection.authority;
-  const answer = parts.upstream.send(host, port, {
-    method: request.method ?? "",
-    target: stripSecretParameters(request.url ?? ""),
-    headers: requestHeaders(request.rawHeaders, `Bearer ${token}`),
-    body: body.length > 0 ? body : null,
-  });
-  const abandon = (): void => answer.abort(new Error("the agent closed its connection"));
-  response.once("close", abandon);
+  const answer = send(exchange, received, token);
   try {
     const head = await recording.timed("upstreamFirstByte", () => answer.head);
-    await relayAnswer(head, answer, response, recording);
-    const headers = redactHeaders(head.headers);
-    recording.end({
-      outcome: "complete",
-      status: head.status,
-      answeredBy: "upstream",
-      headers,
-      credential: parts.credential.name,
-    });
+    await relay(exchange, description.operation, head, answer);
+    complete(exchange, head, answer);
   } finally {
-    response.off("close", abandon);
-    answer.abort(new Error("the exchange ended"));
+    agent.onGone(undefined);
+    answer.abort(ENDED);
   }
 }
 
-/** Reads what is needed to say what the request is, and rules on it. */
-async function receive(
-  exchange: Exchange,
-): Promise<{ description: Description; decision: Decision; body: Buffer }> {
-  const { connection, request, recording } = exchange;
-  if (!isSameHost(request.headers.host, connection.authority)) {
-    throw new Refusal(
-      421,
-      "invalid",
-      "request.host",
-      "the Host of a request is the one that its tunnel was opened for",
-    );
-  }
-  let description = describe({
-    method: request.method ?? "",
-    target: request.url ?? "",
-    headers: request.headers,
-  });
-  let body: Buffer = Buffer.alloc(0);
-  if (description.known) {
-    body = await recording.timed("receive", () => readBody(request));
-    if (description.operation.body === "json" && body.length > 0) {
-      description = describeBody(
-        description.operation,
-        decodeBody(body, request.headers["content-encoding"]),
-      );
-    }
-  }
-  return { description, decision: decide(description), body };
-}
+const NOT_RULED = {
+  status: 403,
+  reason: "accessDenied",
+  message: "nothing was ruled of this request",
+} as const;
+const ENDED = new Error("the exchange ended");
 
 async function record(
   exchange: Exchange,
-  description: Description,
-  decision: Decision,
+  operation: OperationSummary,
+  { effect, rule, reason }: DecisionSummary,
   body: Buffer,
+  options?: { withhold: boolean },
 ): Promise<void> {
-  const { connection, recording } = exchange;
-  const { effect, rule, reason } = decision;
-  await recording.request(
-    {
-      user: connection.principal.user,
-      source: connection.source,
-      request: requestHead(exchange),
-      operation: description.known ? summary(description) : { name: "unknown" },
-      decision: { effect, rule, reason },
-    },
+  const { principal, source } = exchange.connection;
+  const request = requestHead(exchange);
+  const decision = { effect, rule, reason };
+  await exchange.recording.request(
+    { user: principal.user, source, request, operation, decision },
     body,
+    options,
   );
 }
 
-function summary({ operation }: Extract<Description, { known: true }>) {
-  const { body: _, ...fields } = operation;
-  return fields;
+/** Forwards a request, and what is still to come of it. Whoever leaves (agent, upstream, journal) ends it for the others. */
+function send(exchange: Exchange, { body, more, watch }: Received, token: string): UpstreamAnswer {
+  const { parts, connection, agent, recording } = exchange;
+  const { method, target, rawHeaders, headers, grpc } = agent.request;
+  const { host, port } = connection.authority;
+  const forwarded = requestHeaders(rawHeaders, `Bearer ${token}`);
+  const length = headers["content-length"];
+  if (more && !grpc && length !== undefined) forwarded.push("content-length", length);
+  const answer = parts.upstream.send(
+    host,
+    port,
+    { method, target: stripSecretParameters(target), headers: forwarded, body, more, grpc },
+    { bytes: parts.limits.exchangeBytes, budget: parts.budget },
+  );
+  exchange.answer = answer;
+  agent.onGone(() => answer.abort(new AgentGone()));
+  // The agent may have left while the request was recorded.
+  if (agent.gone) answer.abort(new AgentGone());
+  if (answer.body !== undefined) {
+    // A call of AppendRows may rest for long.
+    const idle = grpc ? undefined : parts.limits.requestIdle;
+    relayRequest(agent, answer.body, recording, { idle, watch }).catch((error: unknown) =>
+      answer.abort(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+  return answer;
 }
 
-function requestHead({ connection, request }: Exchange): RequestHead {
-  return {
-    method: request.method ?? "",
-    authority: formatAuthority(connection.authority),
-    target: redactTarget(request.url ?? ""),
-    httpVersion: request.httpVersion,
-    headers: redactHeaders(request.rawHeaders),
-  };
+async function relay(
+  { parts, connection, agent, recording }: Exchange,
+  operation: Operation,
+  head: AnswerHead,
+  answer: UpstreamAnswer,
+): Promise<void> {
+  const forAgent = answerHead(parts, connection, operation, head, recording.id);
+  const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;
+  await relayAnswer(forAgent, answer, agent, recording, observe);
+}
+
+function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answer: UpstreamAnswer): void {
+  const trailers = answer.trailers.length > 0 ? redactHeaders(answer.trailers) : undefined;
+  const grpcStatus = agent.request.grpc ? grpcStatusOf(head, answer) : undefined;
+  recording.end({
+    outcome: "complete",
+    status: head.status,
+    ...(grpcStatus !== undefined && { grpcStatus }),
+    answeredBy: "upstream",
+    headers: redactHeaders(head.headers),
+    ...(trailers !== undefined && { trailers }),
+    credential: parts.credential.name,
+  });
 }
 
 /** The token endpoint's part, played by the gateway: what passes here are placeholders, kept as digests alone. */
 async function answerInPlace(exchange: Exchange): Promise<void> {
-  const { parts, connection, request, response, recording } = exchange;
-  const body = await recording.timed("receive", () => readBody(request));
-  const answer = await parts.tokenEndpoint.answer({
-    method: request.method ?? "",
-    target: request.url ?? "",
-    body,
-  });
-  await recording.request(
-    {
-      user: connection.principal.user,
-      source: connection.source,
-      request: requestHead(exchange),
-      operation: { name: "oauth2.token" },
-      decision: { effect: "allow", rule: "placeholder", reason: "the gateway answers in Google's place" },
-    },
-    body,
-    { withhold: true },
-  );
+  const { parts, agent, recording, held } = exchange;
+  const { method, target } = agent.request;
+  const body = await recording.timed("receive", () => held.whole(agent, parts.limits.jsonBody));
+  const answer = await parts.tokenEndpoint.answer({ method, target, body });
+  const decision = {
+    effect: "allow",
+    rule: "placeholder",
+    reason: "the gateway answers in Google's place",
+  } as const;
+  await record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
   recording.response(answer.body, { withhold: true });
-  const headers = [
-    "content-type",
-    "application/json; charset=UTF-8",
-    "content-length",
-    String(answer.body.length),
-  ];
-  response.writeHead(answer.status, [...headers, "cache-control", "no-store"]);
-  response.end(answer.body);
+  const type = ["content-type", "application/json; charset=UTF-8"];
+  const headers = [...type, "content-length", String(answer.body.length)];
+  agent.start(answer.status, "", [...headers, "cache-control", "no-store", "bqtape-exchange", recording.id]);
+  agent.end(answer.body);
   recording.end({
     outcome: "complete",
     status: answer.status,
@@ -191,34 +196,41 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
   });
 }
 
-function deny({ response, recording }: Exchange, refusal: Refusal): void {
-  recording.response(sendRefusal(response, refusal));
+function deny({ agent, recording }: Exchange, refusal: Refusal): void {
+  const { body, ...sent } = sendRefusal(agent, refusal, recording.id);
+  recording.response(body);
   recording.end({
     outcome: "denied",
-    status: refusal.status,
+    ...sent,
     answeredBy: "gateway",
     headers: [],
     error: { code: refusal.code, message: refusal.message },
   });
 }
 
+/** Ends an exchange from outside of its course. */
+function breakOff(exchange: Exchange, cause: Error): void {
+  exchange.cause = cause;
+  exchange.answer?.abort(cause);
+  exchange.agent.fail(cause);
+}
+
 /** Ends an exchange that failed: with an error in BigQuery's words while that can be told, else by breaking it off. */
 function abort(exchange: Exchange, error: unknown): void {
-  const { parts, response, recording } = exchange;
-  const gone = error instanceof AgentGone || response.destroyed;
-  const refusal = toRefusal(error);
-  const cut = gone || response.headersSent;
-  const status = cut ? (response.headersSent ? response.statusCode : 0) : refusal.status;
-  if (cut) response.destroy();
-  else recording.response(sendRefusal(response, refusal));
+  const { parts, agent, recording } = exchange;
+  const gone = error instanceof AgentGone || agent.gone;
+  const refusal = toRefusal(gone ? new AgentGone() : error);
+  const { started, status } = agent;
+  const cut = gone || started;
+  if (cut) agent.cut();
+  const sent = cut ? undefined : sendRefusal(agent, refusal, recording.id);
+  if (sent !== undefined) recording.response(sent.body);
   const end = {
-    status,
-    answeredBy: cut && response.headersSent ? ("upstream" as const) : ("gateway" as const),
+    status: sent?.status ?? status,
+    ...(sent?.grpcStatus !== undefined && { grpcStatus: sent.grpcStatus }),
+    answeredBy: started ? ("upstream" as const) : ("gateway" as const),
     headers: [],
-    error: {
-      code: gone ? "agent.gone" : refusal.code,
-      message: gone ? "the agent closed its connection" : refusal.message,
-    },
+    error: { code: refusal.code, message: refusal.message },
   };
   if (!gone) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
@@ -226,7 +238,19 @@ function abort(exchange: Exchange, error: unknown): void {
   else if (parts.recorder.ready) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
 }
 
+function requestHead({ connection, agent }: Exchange): RequestHead {
+  const { method, target, httpVersion, rawHeaders } = agent.request;
+  const authority = formatAuthority(connection.authority);
+  const headers = redactHeaders(rawHeaders);
+  return { method, authority, target: redactTarget(target), httpVersion, headers };
+}
+
 function refusedHead(exchange: Exchange): NonNullable<ExchangeDenied["refused"]> {
   const { principal, source } = exchange.connection;
   return { user: principal.user, source, request: requestHead(exchange) };
+}
+
+function tooMany(limit: number): Refusal {
+  const message = `this session has ${limit} exchanges under way; it may be tried again when one has ended`;
+  return new Refusal(503, "backendError", "session.exchanges", message);
 }

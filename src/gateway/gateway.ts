@@ -1,18 +1,33 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { ReadSessions } from "../bigquery/storage-sessions.ts";
+import { ResumableUploads } from "../bigquery/uploads.ts";
 import type { LeafStore } from "../certificates/leaf-store.ts";
 import type { Identify } from "../identity/identify.ts";
 import { Admission, connectHead } from "./admission.ts";
+import type { AgentSide } from "./agent.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import type { Connection } from "./connection.ts";
 import { type ExchangeParts, serveExchange } from "./exchange.ts";
+import { ExchangeSlots } from "./exchange-slots.ts";
 import { createHttp1Server } from "./http1.ts";
+import { Http1Agent } from "./http1-agent.ts";
+import { Http2Front } from "./http2.ts";
+import { Http2Agent } from "./http2-agent.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { InterceptingProxy, refuseOnSocket } from "./listener.ts";
 import { TlsTerminator } from "./tls.ts";
 import { type OpenTunnel, TunnelRefusal, type Tunnels } from "./tunnel.ts";
+import { WindowBudget } from "./window-budget.ts";
 
-export interface GatewayParts extends ExchangeParts {
+/** What a gateway makes for itself. */
+type Own = "limits" | "budget" | "slots" | "readSessions" | "uploads";
+
+export interface GatewayParts extends Omit<ExchangeParts, Own> {
+  /** Default: {@link DEFAULT_LIMITS}. */
+  readonly limits?: Limits;
   readonly identify: Identify;
   readonly leaves: Pick<LeafStore, "optionsFor">;
   readonly tunnels: Tunnels;
@@ -21,7 +36,7 @@ export interface GatewayParts extends ExchangeParts {
 }
 
 /**
- * The way of an agent's bytes, wired together: listener → admission → TLS → HTTP/1.1 → exchange. What each connection was
+ * The way of an agent's bytes, wired together: listener → admission → TLS → HTTP/1.1 or HTTP/2 → exchange. What each connection was
  * granted is looked up by its socket, never by what is said inside it.
  */
 export class Gateway {
@@ -34,15 +49,27 @@ export class Gateway {
   readonly #dialled = new WeakMap<IncomingMessage, OpenTunnel>();
   #draining = false;
   readonly #running = new Set<Promise<void>>();
-  readonly #http1 = createHttp1Server((request, response) =>
-    this.#proxy._onHttpServerRequest(true, request, response),
-  );
+  readonly #http1: Server;
+  readonly #http2: Http2Front;
+  readonly #exchangeParts: ExchangeParts;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    const { limits = DEFAULT_LIMITS } = parts;
+    const budget = new ByteBudget(limits.totalBytes);
+    const slots = new ExchangeSlots(limits.exchangesPerSession);
+    const memory = { readSessions: new ReadSessions(), uploads: new ResumableUploads() };
+    this.#exchangeParts = { ...parts, ...memory, limits, budget, slots };
+    const bounds = { bytes: limits.exchangeBytes, budget };
+    this.#http2 = new Http2Front(new WindowBudget(), (connection, stream, headers, rawHeaders) =>
+      this.#serve(connection, new Http2Agent(stream, headers, rawHeaders, bounds, limits)),
+    );
     this.#admission = new Admission(parts);
     this.#tls = new TlsTerminator(parts.leaves);
-    this.#proxy = new InterceptingProxy((request, socket) => void this.#open(request, socket));
+    this.#proxy = new InterceptingProxy({
+      takeTunnel: (request, socket) => void this.#open(request, socket),
+      refused: (socket, reason, request) => this.#admission.noteRefused(socket, reason, request),
+    });
     this.#proxy.onConnect((request, socket, _head, next) => {
       if (this.#draining) return refuseOnSocket(socket, 503, "the gateway is stopping: try again");
       const connection = this.#admission.admit(request, socket);
@@ -51,12 +78,18 @@ export class Gateway {
       if (connection.route === "tunnel") void this.#dial(connection, request, socket, next);
       else next();
     });
-    // Not calling its callback takes the exchange over from http-mitm-proxy's relay.
-    this.#proxy.onRequest(({ clientToProxyRequest, proxyToClientResponse }) => {
-      const connection = this.#connections.get(clientToProxyRequest.socket);
-      if (connection === undefined) return void clientToProxyRequest.socket.destroy();
-      if (this.#draining) proxyToClientResponse.setHeader("connection", "close");
-      void this.#track(serveExchange(parts, connection, clientToProxyRequest, proxyToClientResponse));
+    this.#http1 = createHttp1Server({
+      serve: (request, response) => {
+        const connection = this.#connections.get(request.socket);
+        if (connection === undefined) return void request.socket.destroy();
+        if (this.#draining) response.setHeader("connection", "close");
+        this.#serve(connection, new Http1Agent(request, response, bounds, limits));
+      },
+      refuse: (socket, reason, request) => {
+        const connection = this.#connections.get(socket as Socket);
+        if (connection !== undefined) this.#admission.noteRefusedInside(connection, reason, request);
+        refuseOnSocket(socket, 400, reason);
+      },
     });
   }
 
@@ -72,6 +105,7 @@ export class Gateway {
   async drain(milliseconds: number): Promise<void> {
     this.#draining = true;
     this.#http1.closeIdleConnections();
+    this.#http2.drain();
     const late = new AbortController();
     const limit = delay(milliseconds, undefined, { signal: late.signal }).catch(() => undefined);
     await Promise.race([limit, Promise.all(this.#running)]);
@@ -83,6 +117,10 @@ export class Gateway {
     await this.#proxy.stop();
     await Promise.all(this.#running);
     await this.#parts.upstream.close();
+  }
+
+  #serve(connection: Connection, agent: AgentSide): void {
+    void this.#track(serveExchange(this.#exchangeParts, connection, agent));
   }
 
   #track(running: Promise<void>): Promise<void> {
@@ -116,6 +154,7 @@ export class Gateway {
     if (tunnel !== undefined) return this.#track(tunnel.join(socket));
     try {
       await this.#tls.accept(socket, connection.authority.host, (secured) => {
+        if (secured.alpnProtocol === "h2") return this.#http2.accept(secured, connection);
         this.#connections.set(secured, connection);
         this.#http1.emit("connection", secured);
       });

@@ -1,39 +1,48 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Proxy as MitmProxy } from "http-mitm-proxy";
 import { STRICT_HTTP1 } from "./http1.ts";
 
-/** Takes a tunnel: called once it is granted, with the socket as the agent's bytes will come from it. */
-export type TakeTunnel = (request: IncomingMessage, socket: Socket) => void;
+export interface ListenerHooks {
+  /** Takes a tunnel: called once it is granted, with the socket as the agent's bytes will come from it. */
+  readonly takeTunnel: (request: IncomingMessage, socket: Socket) => void;
+  /** Told of what is no CONNECT; it has been refused with 400. `request` is absent when it could not be parsed. */
+  readonly refused: (socket: Duplex, reason: string, request?: IncomingMessage) => void;
+}
 
 /** Milliseconds to deliver a refusal before its socket is closed for good. */
 const REFUSAL_LINGER = 2_000;
 
 /**
- * The front that agents connect to: http-mitm-proxy's CONNECT and request hooks, and none of its relay. Of its parts these
- * are replaced: the listener (it would make an authority of its own, and serve WebSockets), the tunnel's loopback hop and
- * random ports (sockets are handed over in process), and plain-HTTP proxying (refused).
+ * The front that agents connect to: http-mitm-proxy's CONNECT and error hooks, and none of its relay. Of its parts these are
+ * replaced: the listener (it would make an authority of its own, and serve WebSockets), the tunnel's loopback hop and random
+ * ports (sockets are handed over in process), plain-HTTP proxying (refused), and its request hook: what it prepares for a
+ * relay of its own costs every exchange, and it answers a request without Host by itself, unrecorded.
  */
 export class InterceptingProxy extends MitmProxy {
-  readonly #takeTunnel: TakeTunnel;
+  readonly #hooks: ListenerHooks;
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
 
-  constructor(takeTunnel: TakeTunnel) {
+  constructor(hooks: ListenerHooks) {
     super();
-    this.#takeTunnel = takeTunnel;
-    // Its listen() would set them.
-    this.options = {};
+    this.#hooks = hooks;
     this.#server = createServer(STRICT_HTTP1);
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
     this.#server.on("connect", (request, socket, head) => this._onHttpServerConnect(request, socket, head));
-    this.#server.on("request", (request, response) => this._onHttpServerRequest(false, request, response));
-    this.#server.on("upgrade", (_request, socket) => refuseOnSocket(socket, 400, "upgrades are not served"));
-    this.#server.on("clientError", (_error, socket) => refuseOnSocket(socket, 400, "this is not HTTP/1.1"));
+    this.#server.on("request", (request) => this._onHttpServerRequest(false, request));
+    this.#server.on("upgrade", (request, socket) =>
+      this.#refuse(socket, "upgrades are not served here", request),
+    );
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      // A connection that breaks before it has said anything has asked for nothing.
+      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+      else this.#refuse(socket, `this is not HTTP/1.1 as RFC 9112 has it (${error.code ?? "unknown"})`);
+    });
   }
 
   /** @throws the system's error, such as EADDRINUSE. */
@@ -67,20 +76,20 @@ export class InterceptingProxy extends MitmProxy {
       else {
         socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
         if (head.length > 0) socket.unshift(head);
-        this.#takeTunnel(request, socket as Socket);
+        this.#hooks.takeTunnel(request, socket as Socket);
       }
     };
     next();
   }
 
-  /** Inside a tunnel: the request hooks. On the bare port: this is no open proxy. */
-  override _onHttpServerRequest(isSSL: boolean, request: IncomingMessage, response: ServerResponse): void {
-    if (isSSL) {
-      super._onHttpServerRequest(isSSL, request, response);
-    } else {
-      response.writeHead(400, { "content-type": "text/plain; charset=UTF-8", connection: "close" });
-      response.end("bqtape: this is an HTTPS proxy: only CONNECT is served here\n");
-    }
+  /** On the bare port: this is no open proxy. Requests inside tunnels never come here. */
+  override _onHttpServerRequest(_isSSL: boolean, request: IncomingMessage): void {
+    this.#refuse(request.socket, "this is an HTTPS proxy: only CONNECT is served here", request);
+  }
+
+  #refuse(socket: Duplex, reason: string, request?: IncomingMessage): void {
+    this.#hooks.refused(socket, reason, request);
+    refuseOnSocket(socket, 400, reason);
   }
 
   override _onError(kind: string, _context: unknown, error: Error): void {

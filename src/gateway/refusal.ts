@@ -1,7 +1,7 @@
-import type { ServerResponse } from "node:http";
 import { type ErrorReason, errorBody } from "../bigquery/errors.ts";
 import { CredentialError } from "../credentials/credential.ts";
 import { JournalError, systemCode } from "../recording/errors.ts";
+import { AgentGone, type AgentSide } from "./agent.ts";
 
 /** An exchange that the gateway ends itself, in BigQuery's words. */
 export class Refusal extends Error {
@@ -22,6 +22,7 @@ export class Refusal extends Error {
 /** What the agent is told of a failure, before any of an answer was sent. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
+  if (error instanceof AgentGone) return new Refusal(499, "invalid", "agent.gone", error.message);
   if (error instanceof JournalError) {
     // The cause may name paths: it is for the operator's log, not for the agent.
     const message =
@@ -68,15 +69,63 @@ function rootCode(error: unknown): string {
   return code;
 }
 
-/** Sends a refusal; the connection is closed, since what is left of the request was not read. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal): Buffer {
-  const body = errorBody(refusal.status, refusal.reason, refusal.message);
-  response.writeHead(refusal.status, {
-    "content-type": "application/json; charset=UTF-8",
-    "content-length": body.length,
-    "cache-control": "no-store",
-    connection: "close",
-  });
-  response.end(body);
-  return body;
+/** What was sent in the gateway's name. */
+export interface Refused {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly grpcStatus?: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Sends a refusal in the agent's own protocol, the exchange's id with it. */
+export function sendRefusal(agent: AgentSide, refusal: Refusal, exchange: string): Refused {
+  const refused = agent.request.grpc ? ofGrpc(refusal) : ofRest(refusal);
+  agent.answer(refused.status, [...refused.headers, "bqtape-exchange", exchange], refused.body);
+  return refused;
+}
+
+function ofRest({ status, reason, message }: Refusal): Refused & { readonly headers: readonly string[] } {
+  const body = errorBody(status, reason, message);
+  const type = ["content-type", "application/json; charset=UTF-8"];
+  const headers = [...type, "content-length", String(body.length), "cache-control", "no-store"];
+  return { status, body, headers };
+}
+
+/** "Trailers-Only" of "gRPC over HTTP2": the status is in the head, and nothing follows. */
+function ofGrpc(refusal: Refusal): Refused & { readonly headers: readonly string[] } {
+  const grpcStatus = grpcStatusOf(refusal);
+  const headers = ["content-type", "application/grpc", "grpc-status", String(grpcStatus)];
+  return {
+    status: 200,
+    body: NOTHING,
+    grpcStatus,
+    headers: [...headers, "grpc-message", percentEncoded(refusal.message)],
+  };
+}
+
+/** google.rpc.Code: what clients act on. Of these only UNAVAILABLE (14) is tried again by them. */
+function grpcStatusOf({ status, reason }: Refusal): number {
+  if (reason === "quotaExceeded") return 8;
+  const codes: Readonly<Record<number, number>> = {
+    400: 3,
+    403: 7,
+    404: 5,
+    408: 4,
+    413: 8,
+    421: 3,
+    502: 13,
+    504: 4,
+  };
+  return codes[status] ?? 14;
+}
+
+/** `grpc-message`: bytes outside of 0x20 to 0x7E, and the percent sign, as %XX. */
+function percentEncoded(message: string): string {
+  return message.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) =>
+    Buffer.from(part).reduce(
+      (text, byte) => `${text}%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
+      "",
+    ),
+  );
 }

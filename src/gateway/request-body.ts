@@ -1,31 +1,100 @@
-import type { IncomingMessage } from "node:http";
 import { gunzipSync } from "node:zlib";
+import type { AgentSide } from "./agent.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import type { FlowPart } from "./flow.ts";
+import { type Limits, SMALL_BODY, TimeoutError } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
 
-/** Bytes of a JSON body at most: BigQuery's own limit for a request (BigQuery quotas, "API request size"). */
-export const MAX_JSON_BODY = 10 * 1024 * 1024;
+/** Looks at a beginning and says how many bytes it takes to look again; no more than there are: that is enough. */
+export type Look = (beginning: Buffer) => number;
 
-/**
- * Reads a body whole.
- *
- * @throws {Refusal} 413 when it is longer than {@link MAX_JSON_BODY}, 400 when the agent broke off.
- */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const tooLong = (): Refusal =>
-    new Refusal(413, "invalid", "request.too-long", `a request body has at most ${MAX_JSON_BODY} bytes`);
-  if (Number(request.headers["content-length"] ?? 0) > MAX_JSON_BODY) throw tooLong();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > MAX_JSON_BODY) throw tooLong();
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    if (cause instanceof Refusal) throw cause;
-    throw new Refusal(400, "invalid", "request.aborted", "the request broke off", { cause });
+/** What is held of a request until its exchange ends; beyond a small body, room for it is taken from the budget first. */
+export class HeldBody {
+  readonly #budget: ByteBudget;
+  readonly #limits: Limits;
+  #reserved = 0;
+
+  constructor(budget: ByteBudget, limits: Limits) {
+    this.#budget = budget;
+    this.#limits = limits;
   }
+
+  /**
+   * Reads a body whole.
+   *
+   * @throws {Refusal} 413 when it is longer than `limit`, 400 when the agent broke off, 503 when there is no room for it.
+   */
+  async whole(agent: AgentSide, limit: number): Promise<Buffer> {
+    if (Number(agent.request.headers["content-length"] ?? 0) > limit) throw tooLong(limit);
+    return (await this.#read(agent, limit)).body;
+  }
+
+  /** Reads the beginning of a body, until a look says that it is enough; `last` when that is all. @throws as {@link whole} */
+  async until(
+    agent: AgentSide,
+    limit: number,
+    look: Look,
+  ): Promise<{ readonly body: Buffer; readonly last: boolean }> {
+    return await this.#read(agent, limit, look);
+  }
+
+  release(): void {
+    if (this.#reserved > 0) this.#budget.give(this.#reserved);
+    this.#reserved = 0;
+  }
+
+  async #read(agent: AgentSide, limit: number, look?: Look): Promise<{ body: Buffer; last: boolean }> {
+    const declared = Number(agent.request.headers["content-length"] ?? 0);
+    let chunks: Buffer[] = [];
+    let length = 0;
+    let needed = look === undefined ? Number.POSITIVE_INFINITY : 0;
+    for (;;) {
+      const part = await nextPart(agent, this.#limits.requestIdle);
+      for (const chunk of part.chunks) {
+        chunks.push(chunk);
+        length += chunk.length;
+      }
+      if (look !== undefined && !part.last && length >= needed) {
+        const body = joined(chunks, length);
+        chunks = [body];
+        needed = look(body);
+        if (needed <= length) return { body, last: false };
+      }
+      if (length > limit || (look !== undefined && needed > limit)) throw tooLong(limit);
+      if (part.last) return { body: joined(chunks, length), last: true };
+      if (length > SMALL_BODY && this.#reserved === 0)
+        await this.#reserve(Math.min(declared || limit, limit));
+    }
+  }
+
+  async #reserve(bytes: number): Promise<void> {
+    if (await this.#budget.reserve(bytes, this.#limits.requestIdle)) {
+      this.#reserved = bytes;
+      return;
+    }
+    const message = "too many large requests are under way; it may be tried again";
+    throw new Refusal(503, "backendError", "request.no-room", message);
+  }
+}
+
+/** The next part of a request. @throws {Refusal} when the agent broke off, or is silent for too long. */
+export async function nextPart(agent: AgentSide, idle: number | undefined): Promise<FlowPart> {
+  try {
+    return await agent.nextPart(idle);
+  } catch (cause) {
+    const [code, message] =
+      cause instanceof TimeoutError
+        ? ["request.timeout", "the request's body does not come"]
+        : ["request.aborted", "the request broke off"];
+    throw new Refusal(400, "invalid", code, message, { cause });
+  }
+}
+
+function tooLong(limit: number): Refusal {
+  return new Refusal(413, "invalid", "request.too-long", `a request body has at most ${limit} bytes`);
+}
+
+function joined(chunks: readonly Buffer[], length: number): Buffer {
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length);
 }
 
@@ -34,13 +103,13 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
  *
  * @throws {Refusal} 400 for an encoding that the gateway cannot look into.
  */
-export function decodeBody(body: Buffer, encoding: string | undefined): Buffer {
+export function decodeBody(body: Buffer, encoding: string | undefined, limit: number): Buffer {
   if (encoding === undefined || encoding === "identity") return body;
   if (encoding !== "gzip") {
     throw new Refusal(400, "invalid", "request.encoding", "a request's Content-Encoding is gzip or none");
   }
   try {
-    return gunzipSync(body, { maxOutputLength: MAX_JSON_BODY });
+    return gunzipSync(body, { maxOutputLength: limit });
   } catch (cause) {
     throw new Refusal(400, "invalid", "request.encoding", "the gzip body is damaged or too long", { cause });
   }

@@ -1,61 +1,87 @@
-import { once } from "node:events";
-import type { ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
+import type { Undescribed } from "../bigquery/operation.ts";
 import type { ExchangeRecording } from "../recording/recorder.ts";
-import { responseHeaders } from "./headers.ts";
+import { AgentGone, type AgentSide } from "./agent.ts";
+import { Refusal } from "./refusal.ts";
+import { nextPart } from "./request-body.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
-/** The agent went away before it had the answer. */
-export class AgentGone extends Error {
-  override readonly name = "AgentGone";
-}
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Passes an answer on: each piece is recorded before it is released. Whoever is slow (agent, disk, upstream) slows the
  * others down; nothing piles up.
  *
+ * @param observe sees the pieces before the agent does.
  * @throws {AgentGone}; {JournalError} when recording stops, or upstream's error when it breaks off: the answer is not whole.
  */
 export async function relayAnswer(
   head: AnswerHead,
   answer: UpstreamAnswer,
-  response: ServerResponse,
+  agent: AgentSide,
   recording: ExchangeRecording,
+  observe?: (chunk: Buffer) => void,
 ): Promise<void> {
+  // A gRPC client may wait for the head of an answer before it goes on with its request.
+  if (agent.request.grpc && !head.last) agent.start(head.status, head.statusMessage, head.headers);
   for (;;) {
     const { chunks, last } = await recording.timed("upstream", () => answer.next());
     for (const chunk of chunks) recording.response(chunk);
+    if (observe !== undefined) for (const chunk of chunks) observe(chunk);
     if (chunks.length > 0) await recording.responseRecorded();
-    if (response.destroyed) throw new AgentGone("the agent closed its connection");
+    if (agent.gone) throw new AgentGone();
     // Only now: until here a failure to record is still told as an error of its own.
-    if (!response.headersSent)
-      response.writeHead(head.status, head.statusMessage, responseHeaders(head.headers));
-    if (last) return await finish(response, chunks, recording);
-    let flowing = true;
-    for (const chunk of chunks) flowing = response.write(chunk);
-    if (!flowing) await recording.timed("release", () => until(response, "drain"));
+    if (!agent.started) {
+      if (head.last) return agent.answer(head.status, head.headers, NOTHING);
+      agent.start(head.status, head.statusMessage, head.headers);
+    }
+    for (const chunk of last ? chunks.slice(0, -1) : chunks) agent.write(chunk);
+    if (last) {
+      agent.end(chunks.at(-1), answer.trailers);
+      return await recording.timed("release", () => agent.finished());
+    }
+    await recording.timed("release", () => agent.drained());
   }
 }
 
-async function finish(
-  response: ServerResponse,
-  chunks: readonly Buffer[],
+/**
+ * Passes the rest of a request on while it comes: each piece is recorded before it is forwarded.
+ *
+ * @param watch says why a piece must not be forwarded.
+ * @throws when the agent breaks off, recording stops, or a piece is refused: what upstream has is not the whole.
+ */
+export async function relayRequest(
+  agent: AgentSide,
+  body: Writable,
   recording: ExchangeRecording,
+  {
+    idle,
+    watch,
+  }: { idle?: number | undefined; watch?: ((chunk: Buffer) => Undescribed | undefined) | undefined },
 ): Promise<void> {
-  for (const chunk of chunks.slice(0, -1)) response.write(chunk);
-  response.end(chunks.at(-1));
-  if (!response.writableFinished) await recording.timed("release", () => until(response, "finish"));
+  for (;;) {
+    const { chunks, last } = await nextPart(agent, idle);
+    if (chunks.length > 0) await recording.requestPart(chunks);
+    if (body.destroyed) return;
+    for (const chunk of chunks) {
+      const refusal = watch?.(chunk);
+      if (refusal !== undefined) {
+        throw new Refusal(refusal.status, refusal.reason, "denied.watch", refusal.message);
+      }
+      body.write(chunk);
+    }
+    if (last) return void body.end();
+    if (body.writableNeedDrain) await drained(body);
+  }
 }
 
-/** Waits for an event, or throws when the agent leaves instead. */
-async function until(response: ServerResponse, event: "drain" | "finish"): Promise<void> {
-  const left = new AbortController();
-  const onClose = (): void => left.abort();
-  response.once("close", onClose);
-  try {
-    await once(response, event, { signal: left.signal });
-  } catch (cause) {
-    throw new AgentGone("the agent closed its connection", { cause });
-  } finally {
-    response.off("close", onClose);
-  }
+/** Resolves when more may be written, or when nothing more will be. */
+function drained(body: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      body.off("drain", done).off("close", done);
+      resolve();
+    };
+    body.on("drain", done).on("close", done);
+  });
 }

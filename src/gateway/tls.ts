@@ -3,7 +3,7 @@ import { createServer, type SecureContextOptions, type Server, type TLSSocket } 
 import type { LeafStore } from "../certificates/leaf-store.ts";
 
 /** Protocols offered by ALPN (RFC 7301), the gateway's choice first; clients without ALPN speak HTTP/1.1. */
-const ALPN = ["http/1.1"];
+const ALPN = ["h2", "http/1.1"];
 /** Milliseconds for a handshake. */
 const HANDSHAKE_TIMEOUT = 10_000;
 

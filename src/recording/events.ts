@@ -82,10 +82,22 @@ export interface OperationSummary {
   readonly sql?: string;
   readonly sqlTruncated?: true;
   readonly dryRun?: true;
+  /** Columns that are read, by name, as many as {@link MAX_EVENT_COLUMNS} characters hold; absent: all of them. */
+  readonly columns?: readonly string[];
+  readonly columnsTruncated?: true;
+  /** The Storage API's read or write stream, by its full name. */
+  readonly stream?: string;
+  /** Who pays for a Storage API read, when that is not the table's project. */
+  readonly billingProject?: string;
+  /** Which step of an upload it is: all at once (`media`, `multipart`), or one of a resumable upload's. */
+  readonly upload?: "media" | "multipart" | "start" | "chunk" | "cancel";
 }
 
 /** Characters of SQL an event carries at most. */
 export const MAX_EVENT_SQL = 16_384;
+
+/** Characters of column names an event carries at most; the request body has them all. */
+export const MAX_EVENT_COLUMNS = 8_192;
 
 /** What was ruled, and why. */
 export interface DecisionSummary {
@@ -151,11 +163,13 @@ interface ExchangeEnd {
   readonly session?: string;
   /** Status the agent was sent; 0 when it was sent none. */
   readonly status: number;
+  /** gRPC's own status (google.rpc.Code); absent for REST, and when upstream gave none. */
+  readonly grpcStatus?: number;
   /** Who made the answer. */
   readonly answeredBy: "upstream" | "gateway";
   readonly error?: { readonly code: string; readonly message: string };
   readonly request: BodySummary;
-  readonly response: BodySummary & { readonly headers: HeaderList };
+  readonly response: BodySummary & { readonly headers: HeaderList; readonly trailers?: HeaderList };
   readonly phases: Phases;
   /** The identity used upstream, such as a service account's e-mail. */
   readonly credential?: string;

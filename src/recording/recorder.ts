@@ -5,6 +5,7 @@ import type {
   ExchangeCompleted,
   ExchangeDenied,
   ExchangeRequested,
+  HeaderList,
   Phase,
   RecordedEvent,
 } from "./events.ts";
@@ -52,7 +53,8 @@ type EndFields = Omit<
   "type" | "time" | "exchange" | "session" | "request" | "response" | "phases"
 > & {
   readonly outcome: ExchangeCompleted["outcome"] | "denied";
-  readonly headers: ExchangeCompleted["response"]["headers"];
+  readonly headers: HeaderList;
+  readonly trailers?: HeaderList;
   readonly refused?: ExchangeDenied["refused"];
 };
 
@@ -95,6 +97,17 @@ export class ExchangeRecording {
     await this.timed("commit", () => journal.commit(commitRequest));
   }
 
+  /**
+   * Makes further bytes of a request durable that goes on while it comes; only then may they go on.
+   *
+   * @throws {JournalError} when that cannot be done: they must not.
+   */
+  requestPart(chunks: readonly Uint8Array[]): Promise<void> {
+    const { journal, commitRequest } = this.#options;
+    for (const chunk of chunks) this.#request.add(chunk);
+    return this.timed("commit", () => journal.commit(commitRequest));
+  }
+
   /** Appends response bytes. They may be released when {@link responseRecorded} resolves. */
   response(bytes: Uint8Array, options?: { withhold: boolean }): void {
     this.#response.add(bytes, options);
@@ -128,7 +141,7 @@ export class ExchangeRecording {
   }
 
   /** Appends the end. It needs no commit: without it, the exchange reads as incomplete, which is the safe side. */
-  end({ outcome, headers, refused, ...fields }: EndFields): void {
+  end({ outcome, headers, trailers, refused, ...fields }: EndFields): void {
     this.spent("total", performance.now() - this.#began);
     const common = {
       time: Date.now(),
@@ -136,7 +149,7 @@ export class ExchangeRecording {
       ...(this.#session !== undefined && { session: this.#session }),
       ...fields,
       request: this.#request.summary(),
-      response: { ...this.#response.summary(), headers },
+      response: { ...this.#response.summary(), headers, ...(trailers !== undefined && { trailers }) },
       phases: rounded(this.#phases),
     };
     const event: ExchangeCompleted | ExchangeDenied =

@@ -1,33 +1,16 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { openSearch } from "../../src/archive/search.ts";
 import { bqtape } from "../support/command.ts";
 import { ask, testConfig } from "../support/gateway.ts";
+import { serve } from "../support/serve.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { startUpstream } from "../support/upstream.ts";
 
 const KILLS = 20;
 const AGENTS = 8;
-
-/** Starts `bqtape serve`; resolves when it says that it is ready. */
-async function serve(config: string): Promise<{ process: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const entry = JSON.parse(line) as { msg?: string; proxy?: string };
-    if (entry.msg === "ready") {
-      child.stdout.resume();
-      return { process: child, port: Number(entry.proxy?.split(":").at(-1)) };
-    }
-  }
-  throw new Error("the gateway ended before it was ready");
-}
 
 test(`killed ${KILLS} times under load, the gateway has every request that reached upstream on record`, {
   timeout: 240_000,
@@ -46,8 +29,7 @@ test(`killed ${KILLS} times under load, the gateway has every request that reach
 
   let asked = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const gateway = await serve(config);
-    t.after(() => gateway.process.kill("SIGKILL"));
+    const gateway = await serve(t, config);
     const ca = readFileSync(String(input.ca?.cert), "utf8");
     const target = { port: gateway.port, ca };
     let killed = false;
@@ -65,9 +47,8 @@ test(`killed ${KILLS} times under load, the gateway has every request that reach
     // A random moment, counted in exchanges so that each run has some whatever the machine's speed.
     const moment = before + 1 + Math.floor(Math.random() * 60);
     while (reached.size < moment) await new Promise((resolve) => setImmediate(resolve));
-    gateway.process.kill("SIGKILL");
     killed = true;
-    await once(gateway.process, "exit");
+    await gateway.stop("SIGKILL");
     await Promise.all(agents);
   }
 

@@ -76,7 +76,8 @@ test("plain HTTP through the proxy port is refused: it is no open proxy", OPTION
 
 const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: number, reason: string])[] = [
   [{ path: "/bigquery/v2/projects", headers: { host: "evil.example" } }, 421, "invalid"],
-  [{ path: "/upload/bigquery/v2/projects/p/jobs", body: "{}" }, 403, "accessDenied"],
+  [{ path: "/upload/bigquery/v2/projects/p/jobs", body: "{}" }, 400, "invalid"],
+  [{ path: "/upload/storage/v1/b", body: "{}" }, 403, "accessDenied"],
   [{ path: "/batch/bigquery/v2", body: "{}" }, 403, "accessDenied"],
   [{ path: "/mcp", body: "{}" }, 403, "accessDenied"],
   [{ path: "/discovery/v1/apis" }, 403, "accessDenied"],

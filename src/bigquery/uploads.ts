@@ -1,0 +1,140 @@
+import { type Description, refuse } from "./description.ts";
+import { matchRoute } from "./routes.ts";
+
+/** Google's two spellings of the same door (Discovery document of BigQuery v2, `mediaUpload.protocols`). */
+const UPLOAD = /^\/(?:resumable\/)?upload\/bigquery\/v2\/(.*)$/;
+const UPLOAD_ID = /^[\w.~-]{1,2048}$/;
+
+/** Whether a path is one of media upload. */
+export function isUploadPath(path: string): boolean {
+  return UPLOAD.test(path);
+}
+
+/**
+ * Says which upload, or step of a resumable one, a request is ("Upload data", BigQuery's guide to media uploads). All are
+ * steps of one `jobs.insert`, though only the first has its JSON.
+ */
+export function describeUpload(
+  method: string,
+  path: string,
+  parameters: URLSearchParams,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): Description {
+  const route = matchRoute("POST", UPLOAD.exec(path)?.[1] ?? "");
+  if (route?.name !== "jobs.insert") {
+    return refuse(
+      403,
+      "accessDenied",
+      "only jobs are uploaded to (/upload/bigquery/v2/projects/{project}/jobs)",
+    );
+  }
+  // Google's other upload protocol opens sessions by these, past the binding of those that are known here.
+  if (Object.keys(headers).some((name) => name.startsWith("x-goog-upload-"))) {
+    return refuse(
+      403,
+      "accessDenied",
+      "X-Goog-Upload-* headers are not served by this gateway: use uploadType=resumable",
+    );
+  }
+  const [type, ...otherTypes] = parameters.getAll("uploadType");
+  const [uploadId, ...otherIds] = parameters.getAll("upload_id");
+  if (otherTypes.length > 0 || otherIds.length > 0) {
+    return refuse(400, "invalid", "uploadType and upload_id are given once");
+  }
+  if (uploadId !== undefined) {
+    const step = method === "DELETE" ? "cancel" : method === "PUT" || method === "POST" ? "chunk" : undefined;
+    if (step === undefined || !UPLOAD_ID.test(uploadId) || (type ?? "resumable") !== "resumable") {
+      return refuse(
+        400,
+        "invalid",
+        "an upload is continued by PUT, and cancelled by DELETE, to the address it was given",
+      );
+    }
+    return { known: true, operation: { ...route, upload: step, uploadId, body: "stream" } };
+  }
+  if (method !== "POST") return refuse(400, "invalid", "an upload begins with POST");
+  if (type === "media") return { known: true, operation: { ...route, upload: "media", body: "stream" } };
+  if (type === "multipart")
+    return { known: true, operation: { ...route, upload: "multipart", body: "multipart" } };
+  if (type === "resumable") return { known: true, operation: { ...route, upload: "start", body: "json" } };
+  return refuse(400, "invalid", "uploadType is media, multipart or resumable");
+}
+
+/**
+ * - `part`: the first part, which is the JSON;
+ * - `more`: its end has not come yet;
+ * - `malformed`: this is no multipart/related with JSON first.
+ */
+export type Metadata =
+  | { readonly state: "part"; readonly json: Buffer }
+  | { readonly state: "more" }
+  | { readonly state: "malformed" };
+
+const BOUNDARY = /^multipart\/related\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s";]{1,70}))\s*(?:;|$)/i;
+const HEADERS_END = Buffer.from("\r\n\r\n");
+/** Bytes of a part's headers at most. */
+const MAX_PART_HEADERS = 4096;
+
+/** Finds the first part of a multipart upload (RFC 2387) in its beginning. Strict: who reads otherwise reads other JSON. */
+export function multipartMetadata(beginning: Buffer, contentType: string | undefined): Metadata {
+  const [, quoted, plain] = BOUNDARY.exec(contentType ?? "") ?? [];
+  const boundary = quoted ?? plain;
+  if (boundary === undefined) return { state: "malformed" };
+  const open = Buffer.from(`--${boundary}\r\n`, "latin1");
+  // A line break may come before the first boundary (RFC 2046, section 5.1.1), other preambles may not.
+  const from = beginning.subarray(0, 2).equals(HEADERS_END.subarray(0, 2)) ? 2 : 0;
+  const opening = beginning.subarray(from, from + open.length);
+  if (!open.subarray(0, opening.length).equals(opening)) return { state: "malformed" };
+  const headersAt = from + open.length;
+  const headersEnd = beginning.indexOf(HEADERS_END, headersAt);
+  if (headersEnd < 0)
+    return { state: beginning.length > headersAt + MAX_PART_HEADERS ? "malformed" : "more" };
+  const headers = beginning.toString("latin1", headersAt, headersEnd);
+  if (!/^content-type:\s*application\/json\s*(?:;|$)/im.test(headers)) return { state: "malformed" };
+  if (/^content-(?:transfer-)?encoding:(?!\s*(?:binary|[78]bit)\s*$)/im.test(headers))
+    return { state: "malformed" };
+  const json = headersEnd + HEADERS_END.length;
+  const end = beginning.indexOf(Buffer.from(`\r\n--${boundary}`, "latin1"), json);
+  return end < 0 ? { state: "more" } : { state: "part", json: beginning.subarray(json, end) };
+}
+
+/** Uploads remembered at most; the oldest are forgotten first, and can be continued by nobody. */
+const MAX_UPLOADS = 10_000;
+/** Milliseconds: Google keeps a resumable upload for a week. */
+const LIFETIME = 7 * 24 * 3_600_000;
+
+/** Whose each resumable upload is: its `upload_id` is all that Google asks for, so another session must not use it. */
+export class ResumableUploads {
+  readonly #owners = new Map<string, { readonly session: string; readonly until: number }>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  bind(uploadId: string, session: string): void {
+    this.#owners.set(uploadId, { session, until: this.#now() + LIFETIME });
+    const [oldest] = this.#owners.keys();
+    if (this.#owners.size > MAX_UPLOADS && oldest !== undefined) this.#owners.delete(oldest);
+  }
+
+  /** Whether an upload was begun by this session, here. */
+  isOf(uploadId: string, session: string): boolean {
+    const owner = this.#owners.get(uploadId);
+    return owner !== undefined && owner.session === session && owner.until > this.#now();
+  }
+}
+
+/**
+ * The address at which an upload goes on, with the host that the agent began it with: upstream may be another, and names
+ * itself. `undefined` when it is no address of an upload.
+ */
+export function uploadLocation(
+  location: string,
+  host: string,
+): { url: string; uploadId: string } | undefined {
+  const parsed = URL.parse(location, `https://${host}`);
+  const uploadId = parsed?.searchParams.get("upload_id");
+  if (!parsed || !uploadId || !isUploadPath(parsed.pathname)) return undefined;
+  return { url: `https://${host}${parsed.pathname}${parsed.search}`, uploadId };
+}

@@ -1,0 +1,23 @@
+import { TimeoutError } from "./limits.ts";
+
+const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** Milliseconds that the agent itself gives a call: `grpc-timeout` of "gRPC over HTTP2"; `undefined` when it does not. */
+export function grpcTimeout(header: string | string[] | undefined): number | undefined {
+  const [, digits, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(header ?? "")) ?? [];
+  const milliseconds = Number(digits) * (UNITS[unit] ?? Number.NaN);
+  return Number.isNaN(milliseconds) ? undefined : milliseconds;
+}
+
+/** Calls back when an exchange's time is over. A timer's longest time is 2^31 - 1 ms. */
+export function deadline(
+  total: number,
+  agents: number | undefined,
+  expired: (error: TimeoutError) => void,
+): NodeJS.Timeout {
+  const milliseconds = Math.min(total, agents ?? total, 2 ** 31 - 1);
+  return setTimeout(
+    () => expired(new TimeoutError(`the exchange took longer than ${milliseconds} ms`)),
+    milliseconds,
+  );
+}

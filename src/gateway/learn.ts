@@ -1,0 +1,54 @@
+import type { Operation } from "../bigquery/operation.ts";
+import { tableOf } from "../bigquery/storage-methods.ts";
+import { type ReadSessions, SessionNameReader } from "../bigquery/storage-sessions.ts";
+import { type ResumableUploads, uploadLocation } from "../bigquery/uploads.ts";
+import type { Connection } from "./connection.ts";
+import { responseHeaders } from "./headers.ts";
+import type { AnswerHead } from "./upstream-answer.ts";
+
+interface Memory {
+  readonly readSessions: ReadSessions;
+  readonly uploads: ResumableUploads;
+}
+
+/**
+ * The head that the agent gets, without what is between the gateway and upstream. Of a resumable upload that begins, the
+ * address names the host that the agent knows, and the session that may use it is remembered.
+ */
+export function answerHead(
+  { uploads }: Memory,
+  { authority, session }: Connection,
+  operation: Operation,
+  head: AnswerHead,
+  exchange: string,
+): AnswerHead {
+  const headers = responseHeaders(head.headers);
+  if (operation.upload === "start") {
+    for (let index = 0; index < headers.length; index += 2) {
+      if (headers[index]?.toLowerCase() !== "location") continue;
+      const location = uploadLocation(headers[index + 1] ?? "", authority.host);
+      if (location === undefined) continue;
+      uploads.bind(location.uploadId, session);
+      headers[index + 1] = location.url;
+    }
+  }
+  headers.push("bqtape-exchange", exchange);
+  return { ...head, headers };
+}
+
+/** Sees an answer's pieces before the agent does: what a read session is named, so that its streams are known by it. */
+export function answerObserver(
+  { readSessions }: Memory,
+  operation: Operation,
+): ((chunk: Buffer) => void) | undefined {
+  const table = operation.name === "storage.CreateReadSession" ? tableOf(operation) : undefined;
+  if (table === undefined) return undefined;
+  const reader = new SessionNameReader();
+  let name: string | undefined;
+  return (chunk) => {
+    if (name !== undefined) return;
+    reader.feed(chunk);
+    name = reader.name;
+    if (name !== undefined) readSessions.remember(name, table);
+  };
+}

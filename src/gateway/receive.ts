@@ -1,0 +1,153 @@
+import { isStorageHost } from "../bigquery/hosts.ts";
+import {
+  type Description,
+  describe,
+  describeBody,
+  type Operation,
+  type Undescribed,
+} from "../bigquery/operation.ts";
+import { AppendWatch } from "../bigquery/storage-append.ts";
+import { firstMessage, firstMessageLength, MESSAGE_PREFIX } from "../bigquery/storage-framing.ts";
+import { describeMessage, describeStorage, tableOfWriteStream } from "../bigquery/storage-methods.ts";
+import type { ReadSessions } from "../bigquery/storage-sessions.ts";
+import { multipartMetadata, type ResumableUploads } from "../bigquery/uploads.ts";
+import type { AgentSide } from "./agent.ts";
+import { isSameHost } from "./authority.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import type { Connection } from "./connection.ts";
+import type { Limits } from "./limits.ts";
+import { Refusal } from "./refusal.ts";
+import { decodeBody, type HeldBody, nextPart } from "./request-body.ts";
+
+/** What it takes to tell what a request is. */
+export interface ReceiveParts {
+  readonly limits: Limits;
+  readonly budget: ByteBudget;
+  readonly readSessions: ReadSessions;
+  readonly uploads: ResumableUploads;
+}
+
+/** A request, read as far as it takes to say what it is. */
+export interface Received {
+  readonly description: Description;
+  readonly body: Buffer;
+  /** Whether the body goes on behind that. */
+  readonly more: boolean;
+  /** Looks at what goes on before it is forwarded, and says why it must not be. */
+  readonly watch?: (chunk: Buffer) => Undescribed | undefined;
+}
+
+/** @throws {Refusal} of what cannot be described at all; what can be and must not pass is a description too. */
+export async function receive(
+  parts: ReceiveParts,
+  connection: Connection,
+  agent: AgentSide,
+  held: HeldBody,
+): Promise<Received> {
+  const { request } = agent;
+  if (!isSameHost(request.host, connection.authority)) {
+    const message = "the Host of a request is the one that its tunnel was opened for";
+    throw new Refusal(421, "invalid", "request.host", message);
+  }
+  const description = describeHead(connection, agent);
+  if (!description.known) return { description, body: Buffer.alloc(0), more: false };
+  const { operation } = description;
+  switch (operation.body) {
+    case "none":
+    case "json":
+      return await receiveJson(parts, operation, agent, held);
+    case "message":
+    case "messages":
+      return await receiveMessage(parts, operation, agent, held);
+    case "multipart":
+      return await receiveMultipart(parts, operation, agent, held);
+    case "stream":
+      return await receiveStream(parts, operation, connection.session, agent);
+  }
+}
+
+function describeHead({ authority }: Connection, { request }: AgentSide): Description {
+  const { method, target, headers, grpc } = request;
+  const storage = isStorageHost(authority.host);
+  if (grpc && storage) return describeStorage(method, target);
+  if (grpc || storage) {
+    const message = storage ? "this host speaks gRPC only" : "this host does not speak gRPC";
+    throw new Refusal(403, "accessDenied", "request.protocol", message);
+  }
+  return describe({ method, target, headers });
+}
+
+async function receiveJson(
+  { limits }: ReceiveParts,
+  operation: Operation,
+  agent: AgentSide,
+  held: HeldBody,
+): Promise<Received> {
+  const body = await held.whole(agent, limits.jsonBody);
+  if (operation.body === "none" || body.length === 0)
+    return { description: { known: true, operation }, body, more: false };
+  const decoded = decodeBody(body, agent.request.headers["content-encoding"], limits.jsonBody);
+  return { description: describeBody(operation, decoded), body, more: false };
+}
+
+async function receiveMessage(
+  { limits, readSessions }: ReceiveParts,
+  operation: Operation,
+  agent: AgentSide,
+  held: HeldBody,
+): Promise<Received> {
+  const encoding = String(agent.request.headers["grpc-encoding"] ?? "identity");
+  const streams = operation.body === "messages";
+  const { body, last } = streams
+    ? await held.until(agent, limits.message, (bytes) => firstMessageLength(bytes) ?? MESSAGE_PREFIX)
+    : { body: await held.whole(agent, limits.message), last: true };
+  // A second message of a call that has one could be what some server takes instead.
+  const single = streams || firstMessageLength(body) === body.length;
+  const message = single ? firstMessage(body, encoding) : undefined;
+  const description = describeMessage(operation, message, readSessions);
+  if (!streams || !description.known) return { description, body, more: false };
+  const table = tableOfWriteStream(description.operation.stream ?? "") ?? "";
+  const watch = new AppendWatch(table, encoding);
+  // More than the first message may have come.
+  const refusal = watch.feed(body);
+  if (refusal !== undefined) return { description: { known: false, refusal }, body, more: false };
+  return { description, body, more: !last, watch: (chunk) => watch.feed(chunk) };
+}
+
+async function receiveMultipart(
+  { limits }: ReceiveParts,
+  operation: Operation,
+  agent: AgentSide,
+  held: HeldBody,
+): Promise<Received> {
+  const { headers } = agent.request;
+  const metadata = (bytes: Buffer) =>
+    headers["content-encoding"] === undefined
+      ? multipartMetadata(bytes, headers["content-type"])
+      : ({ state: "malformed" } as const);
+  const { body, last } = await held.until(agent, limits.jsonBody, (bytes) =>
+    // Twice as much before the next look: what comes in small pieces is not gone through again for each.
+    metadata(bytes).state === "more" ? Math.min(bytes.length * 2, limits.jsonBody) : 0,
+  );
+  const found = metadata(body);
+  if (found.state !== "part") {
+    const message = "a multipart upload is multipart/related with JSON as its first part, not compressed";
+    throw new Refusal(400, "invalid", "request.multipart", message);
+  }
+  return { description: describeBody(operation, found.json), body, more: !last };
+}
+
+/** Whose upload it is, is all that can be told of a step of it. */
+async function receiveStream(
+  { limits, uploads }: ReceiveParts,
+  operation: Operation,
+  session: string,
+  agent: AgentSide,
+): Promise<Received> {
+  if (operation.uploadId !== undefined && !uploads.isOf(operation.uploadId, session)) {
+    const message = "this upload was not begun in this session; begin it anew";
+    throw new Refusal(403, "accessDenied", "request.upload", message);
+  }
+  const { chunks, last } = await nextPart(agent, limits.requestIdle);
+  return { description: { known: true, operation }, body: Buffer.concat(chunks), more: !last };
+}
