@@ -1,0 +1,78 @@
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Found, find, type Part } from "./cache.ts";
+import { run } from "./run.ts";
+
+const HERE = import.meta.dirname;
+const MINUTE = 60_000;
+
+/** BigQuery in one process, with GoogleSQL and the Storage API. Built from source, pinned by go.sum. */
+const emulator: Part = {
+  name: "emulator",
+  title: "goccy/bigquery-emulator v0.8.1, built by Go 1.25 or later in some minutes",
+  inputs: [join(HERE, "emulator/go.mod"), join(HERE, "emulator/go.sum")],
+  product: "bigquery-emulator",
+  async install(folder) {
+    await run({
+      command: "go",
+      // As a tool of a module of its own rather than by `go install …@v0.8.1`, so that every dependency has its sum.
+      args: [
+        ...["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"],
+        ...[
+          "-o",
+          join(folder, "bigquery-emulator"),
+          "github.com/goccy/bigquery-emulator/cmd/bigquery-emulator",
+        ],
+      ],
+      cwd: join(HERE, "emulator"),
+      env: { CGO_ENABLED: "0", GOWORK: "off" },
+      limit: 20 * MINUTE,
+    });
+  },
+};
+
+/** A virtual environment with Google's clients; pinned, with hashes. */
+const python: Part = {
+  name: "python",
+  title: "google-cloud-bigquery 3.47.0 in a virtual environment of Python 3.10 or later",
+  inputs: [join(HERE, "python/requirements.txt")],
+  product: "bin/python",
+  async install(folder) {
+    await run({ command: "python3", args: ["-m", "venv", folder], limit: 2 * MINUTE });
+    await run({
+      command: join(folder, "bin/python"),
+      args: [
+        ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"],
+        ...["--require-hashes", "--only-binary", ":all:", "-r", join(HERE, "python/requirements.txt")],
+      ],
+      limit: 5 * MINUTE,
+    });
+  },
+};
+
+/** Google's MCP server for databases, a program of its own. */
+const toolbox: Part = {
+  name: "toolbox",
+  title: "MCP Toolbox, @toolbox-sdk/server 1.12.0",
+  inputs: [join(HERE, "toolbox/package.json"), join(HERE, "toolbox/package-lock.json")],
+  product: `node_modules/@toolbox-sdk/server-${process.platform}-${process.arch}/bin/toolbox`,
+  async install(folder) {
+    for (const file of ["package.json", "package-lock.json"])
+      await copyFile(join(HERE, "toolbox", file), join(folder, file));
+    await run({
+      command: "npm",
+      // `npm ci` wants every platform's package in the lock, and not all of them are published.
+      args: ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"],
+      cwd: folder,
+      limit: 5 * MINUTE,
+    });
+  },
+};
+
+export const PARTS = { toolbox, python, emulator } as const;
+export type PartName = keyof typeof PARTS;
+
+/** Where what tests use of a part is, or why it is not. */
+export function findPart(name: PartName): Found {
+  return find(PARTS[name]);
+}
