@@ -95,6 +95,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   });
   await journal.commit("fsync");
 
+  const { limits } = config;
   const gateway = new Gateway({
     recorder,
     credential: {
@@ -105,8 +106,14 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     },
     leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
     identify: loopbackIdentity(),
-    upstream: new Upstream({ overrides: config.upstream.overrides, ...(ca !== undefined && { ca }) }),
-    tunnels: new Tunnels({ recorder, ...network }),
+    limits,
+    upstream: new Upstream({ overrides: config.upstream.overrides, limits, ...(ca !== undefined && { ca }) }),
+    tunnels: new Tunnels({
+      recorder,
+      idleTimeout: limits.tunnelIdle,
+      maxPerSession: limits.tunnelsPerSession,
+      ...network,
+    }),
     tunnelHosts: () => current.config.tunnel.hosts,
     tokenEndpoint: new TokenEndpoint(placeholder),
     onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),

@@ -157,6 +157,34 @@ export const configSchema = z.strictObject({
       hosts: z.array(tunnelHost).default([]).describe("passed blind, and recorded as opened and closed"),
     })
     .prefault({}),
+  limits: z
+    .strictObject({
+      exchangeBytes: byteSize
+        .default(1024 * 1024)
+        .describe("body bytes held of one exchange and direction; from there on whoever sends is paused"),
+      totalBytes: byteSize
+        .default(64 * 1024 * 1024)
+        .describe("body bytes held over all exchanges of a worker; when used up, each goes on with little"),
+      // BigQuery's own limit for a request (BigQuery quotas, "API request size").
+      jsonBody: byteSize
+        .default(10 * 1024 * 1024)
+        .describe("a JSON request, or the first part of a multipart upload: read whole before it is judged"),
+      // AppendRows is the one that can be large (BigQuery quotas, Storage Write API, "Request size").
+      message: byteSize.default(20 * 1024 * 1024).describe("a gRPC request's first message, likewise"),
+      exchangesPerSession: z.int().min(1).default(256).describe("exchanges of one session at the same time"),
+      tunnelsPerSession: z.int().min(1).default(256).describe("tunnels of one session at the same time"),
+      requestIdle: duration.default(60_000).describe("between two pieces of a request's body"),
+      agentIdle: duration.default(300_000).describe("for an agent to take what was sent to it"),
+      connect: duration.default(10_000).describe("for TCP, TLS and HTTP/2's first frame upstream"),
+      answerHead: duration
+        .default(240_000)
+        .describe("from a request to the head of its answer; BigQuery holds a jobs.query for up to 200 s"),
+      answerIdle: duration.default(120_000).describe("between two pieces of an answer's body"),
+      tunnelIdle: duration.default(600_000).describe("for a tunnel in which nothing moves"),
+      total: duration.default(6 * 3_600_000).describe("for a whole exchange"),
+    })
+    .prefault({})
+    .describe("what a worker takes on at most"),
   recording: z
     .strictObject({
       commitRequest: z

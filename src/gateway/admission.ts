@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type HostRoute, routeHost } from "../bigquery/hosts.ts";
+import { type HostRoute, isMtlsHost, routeHost } from "../bigquery/hosts.ts";
 import type { Identify } from "../identity/identify.ts";
 import { parseProxyAuthorization } from "../identity/proxy-authorization.ts";
 import type { Principal, RequestHead, Source } from "../recording/events.ts";
@@ -57,6 +57,13 @@ export class Admission {
     const authority = parseAuthority(request.url ?? "");
     if (typeof authority === "string") return refuse(400, "connect.authority", authority);
     const route = this.#route(authority);
+    if (isMtlsHost(authority.host)) {
+      return refuse(
+        403,
+        "connect.host",
+        `${authority.host} wants a client certificate, which a gateway cannot pass on: use the host without mtls`,
+      );
+    }
     if (route === "refuse") {
       return refuse(
         403,

@@ -16,7 +16,7 @@ import { createHttp1Server } from "./http1.ts";
 import { Http1Agent } from "./http1-agent.ts";
 import { Http2Front } from "./http2.ts";
 import { Http2Agent } from "./http2-agent.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 import { InterceptingProxy, refuseOnSocket } from "./listener.ts";
 import { TlsTerminator } from "./tls.ts";
 import { type OpenTunnel, TunnelRefusal, type Tunnels } from "./tunnel.ts";
@@ -26,8 +26,7 @@ import { WindowBudget } from "./window-budget.ts";
 type Own = "limits" | "budget" | "slots" | "readSessions" | "uploads";
 
 export interface GatewayParts extends Omit<ExchangeParts, Own> {
-  /** Default: {@link DEFAULT_LIMITS}. */
-  readonly limits?: Limits;
+  readonly limits: Limits;
   readonly identify: Identify;
   readonly leaves: Pick<LeafStore, "optionsFor">;
   readonly tunnels: Tunnels;
@@ -55,7 +54,7 @@ export class Gateway {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    const { limits = DEFAULT_LIMITS } = parts;
+    const { limits } = parts;
     const budget = new ByteBudget(limits.totalBytes);
     const slots = new ExchangeSlots(limits.exchangesPerSession);
     const memory = { readSessions: new ReadSessions(), uploads: new ResumableUploads() };

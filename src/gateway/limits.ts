@@ -1,6 +1,6 @@
 /**
- * What one gateway process takes on at most. Sizes in bytes, times in milliseconds. Each bound has a default that suits
- * a gateway beside its agents; none can be switched off.
+ * What one gateway process takes on at most: the configuration's `limits`. Sizes in bytes, times in milliseconds; none
+ * can be switched off.
  */
 export interface Limits {
   /** Body bytes held of one exchange and direction; from there on whoever sends is paused. */
@@ -26,22 +26,6 @@ export interface Limits {
   /** For a whole exchange. */
   readonly total: number;
 }
-
-export const DEFAULT_LIMITS: Limits = {
-  exchangeBytes: 1024 * 1024,
-  totalBytes: 64 * 1024 * 1024,
-  // BigQuery's own limit for a request (BigQuery quotas, "API request size").
-  jsonBody: 10 * 1024 * 1024,
-  // AppendRows is the one that can be large (BigQuery quotas, Storage Write API, "Request size").
-  message: 20 * 1024 * 1024,
-  exchangesPerSession: 256,
-  requestIdle: 60_000,
-  agentIdle: 300_000,
-  connect: 10_000,
-  answerHead: 240_000,
-  answerIdle: 120_000,
-  total: 6 * 3_600_000,
-};
 
 /** Body bytes that an exchange may always hold: small exchanges never wait for large ones. */
 export const SMALL_BODY = 64 * 1024;

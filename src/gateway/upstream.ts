@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { type Dispatcher, Pool } from "undici";
 import type { FlowBounds } from "./flow.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 import type { UpstreamAnswer } from "./upstream-answer.ts";
 import { GrpcAnswer } from "./upstream-grpc.ts";
 import { RestAnswer } from "./upstream-rest.ts";
@@ -12,7 +12,7 @@ export interface UpstreamOptions {
   readonly overrides: Readonly<Record<string, string>>;
   /** PEM certificates trusted besides the system's; absent: none. */
   readonly ca?: readonly string[];
-  readonly limits?: Limits;
+  readonly limits: Limits;
 }
 
 export interface UpstreamRequest {
@@ -42,7 +42,7 @@ export class Upstream {
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#limits = options.limits;
     this.#sessions = new Http2Sessions({ connect: this.#limits.connect, ca: options.ca });
   }
 

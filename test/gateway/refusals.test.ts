@@ -37,6 +37,7 @@ const BAD_AUTHORITIES: readonly (readonly [authority: string, status: number, wh
   ["bigquery.googleapis.com:0", 400, /does not exist/],
   ["bigquery.googleapis.com:99999", 400, /does not exist/],
   ["bigquery.googleapis.com:80", 403, /not a host that this gateway serves/],
+  ["bigquery.mtls.googleapis.com:443", 403, /wants a client certificate/],
   ["evil.example:443", 403, /not a host that this gateway serves/],
   ["169.254.169.254:443", 403, /not a host that this gateway serves/],
   ["[::1]:443", 403, /not a host that this gateway serves/],
