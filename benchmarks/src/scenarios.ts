@@ -31,7 +31,7 @@ export interface Sizes {
 
 export const FULL: Sizes = {
   window: 3_000,
-  warmUp: 4_000,
+  warmUp: 10_000,
   body: 1_000_000_000,
   slowRate: 20_000_000,
   stall: 5_000,
@@ -42,7 +42,7 @@ export const FULL: Sizes = {
 
 export const QUICK: Sizes = {
   window: 1_000,
-  warmUp: 1_500,
+  warmUp: 6_000,
   body: 100_000_000,
   slowRate: 20_000_000,
   stall: 2_000,

@@ -16,6 +16,8 @@ const OTHER_DOORS: readonly (readonly [prefix: string, name: string])[] = [
   ["/$discovery/", "API discovery"],
 ];
 
+const NO_PARAMETERS = new URLSearchParams();
+
 export interface RequestLine {
   readonly method: string;
   /** Request target in origin form. */
@@ -28,7 +30,7 @@ export function describe({ method, target, headers }: RequestLine): Description 
   const [path = "", query = ""] = splitOnce(target, "?");
   const upload = isUploadPath(path);
   if (!upload && !path.startsWith(PREFIX)) return unknownDoor(path);
-  const parameters = new URLSearchParams(query);
+  const parameters = query === "" ? NO_PARAMETERS : new URLSearchParams(query);
   const unsafe = unsafeParameter(parameters);
   if (unsafe !== undefined) return refuse(400, "invalid", unsafe);
   const override = headers["x-http-method-override"];
@@ -98,6 +100,7 @@ export function describeBody(operation: Operation, body: Buffer): Description {
 }
 
 function unsafeParameter(parameters: URLSearchParams): string | undefined {
+  if (parameters.size === 0) return undefined;
   if (parameters.has("callback")) return "the parameter callback (JSONP) is not served by this gateway";
   const alt = parameters.getAll("alt").find((value) => value !== "json");
   return alt === undefined

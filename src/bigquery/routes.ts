@@ -58,6 +58,9 @@ jobs.delete                 DELETE projects/{project}/jobs/{job}/delete
   .split("\n")
   .map(parseRoute);
 
+/** By method and number of segments. */
+const ROUTES_BY_SHAPE = Map.groupBy(ROUTES, ({ method, literals }) => `${method} ${literals.length}`);
+
 function parseRoute(line: string): Route {
   const [name = "", method = "", path = ""] = line.split(/\s+/);
   const segments = path.split(/[/:]/);
@@ -87,8 +90,7 @@ export function matchRoute(method: string, path: string): Matched | undefined {
 }
 
 function match(method: string, segments: readonly string[]): Matched | undefined {
-  for (const route of ROUTES) {
-    if (route.method !== method || route.literals.length !== segments.length) continue;
+  for (const route of ROUTES_BY_SHAPE.get(`${method} ${segments.length}`) ?? []) {
     const values = bind(route, segments);
     if (values !== undefined) return { name: route.name, ...values };
   }
@@ -97,7 +99,8 @@ function match(method: string, segments: readonly string[]): Matched | undefined
 
 function bind(route: Route, segments: readonly string[]): Partial<Record<Variable, string>> | undefined {
   const values: Partial<Record<Variable, string>> = {};
-  for (const [index, segment] of segments.entries()) {
+  for (let index = 0; index < segments.length; index += 1) {
+    const segment = segments[index] ?? "";
     const variable = route.variables[index];
     if (variable === undefined) {
       if (segment !== route.literals[index]) return undefined;

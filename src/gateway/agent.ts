@@ -38,7 +38,7 @@ export interface AgentSide {
    * @param idle milliseconds to wait for it
    * @throws when the agent broke off, or is silent for too long
    */
-  nextPart(idle?: number): Promise<FlowPart>;
+  nextPart(idle?: number): FlowPart | Promise<FlowPart>;
   /** Whether the answer's head was given. */
   readonly started: boolean;
   /** The status given; 0 before. */

@@ -36,6 +36,8 @@ export function formatAuthority({ host, port }: Authority): string {
 /** Whether a request's Host (with or without the port) is the one that its connection was opened for. */
 export function isSameHost(host: string | undefined, authority: Authority): boolean {
   if (host === undefined) return false;
+  // As nearly every client writes it.
+  if (host === authority.host && !host.includes(":")) return true;
   const parsed = parseAuthority(/:\d+$/.test(host) ? host : `${host}:${authority.port}`);
   return typeof parsed !== "string" && parsed.host === authority.host && parsed.port === authority.port;
 }

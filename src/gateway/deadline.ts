@@ -1,4 +1,5 @@
 import { TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
@@ -9,15 +10,14 @@ export function grpcTimeout(header: string | string[] | undefined): number | und
   return Number.isNaN(milliseconds) ? undefined : milliseconds;
 }
 
-/** Calls back when an exchange's time is over. A timer's longest time is 2^31 - 1 ms. */
+/** Calls back when an exchange's time is over. */
 export function deadline(
   total: number,
   agents: number | undefined,
   expired: (error: TimeoutError) => void,
-): NodeJS.Timeout {
-  const milliseconds = Math.min(total, agents ?? total, 2 ** 31 - 1);
-  return setTimeout(
-    () => expired(new TimeoutError(`the exchange took longer than ${milliseconds} ms`)),
-    milliseconds,
+): Wait {
+  const milliseconds = Math.min(total, agents ?? total);
+  return new Wait(milliseconds, () =>
+    expired(new TimeoutError(`the exchange took longer than ${milliseconds} ms`)),
   );
 }

@@ -1,4 +1,3 @@
-import type { Operation } from "../bigquery/operation.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { decide } from "../policy/decide.ts";
@@ -53,7 +52,7 @@ export async function serveExchange(
   const held = new HeldBody(parts.budget, parts.limits);
   const exchange: Exchange = { parts, connection, agent, recording, held };
   const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
-  const timer = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
+  const limit = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
   const entered = parts.slots.enter(connection.session);
   try {
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
@@ -63,7 +62,7 @@ export async function serveExchange(
   } catch (error) {
     abort(exchange, exchange.cause ?? error);
   } finally {
-    clearTimeout(timer);
+    limit.end();
     if (entered) parts.slots.leave(connection.session);
     agent.close();
     held.release();
@@ -72,7 +71,8 @@ export async function serveExchange(
 
 async function forward(exchange: Exchange): Promise<void> {
   const { parts, connection, agent, recording, held } = exchange;
-  const received = await recording.timed("receive", () => receive(parts, connection, agent, held));
+  const received = await receive(parts, connection, agent, held);
+  recording.enter("decide");
   const { description } = received;
   const decision = decide(description);
   const operation = description.known ? summary(description.operation) : { name: "unknown" };
@@ -82,11 +82,16 @@ async function forward(exchange: Exchange): Promise<void> {
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));
   }
 
-  const token = await recording.timed("credential", () => parts.credential.token());
+  recording.enter("credential");
+  const token = await parts.credential.token();
+  recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
   try {
-    const head = await recording.timed("upstreamFirstByte", () => answer.head);
-    await relay(exchange, description.operation, head, answer);
+    const head = await answer.head();
+    const { operation } = description;
+    const forAgent = answerHead(parts, connection, operation, head, recording.id);
+    const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;
+    await relayAnswer(forAgent, answer, agent, recording, observe);
     complete(exchange, head, answer);
   } finally {
     agent.onGone(undefined);
@@ -101,7 +106,7 @@ const NOT_RULED = {
 } as const;
 const ENDED = new Error("the exchange ended");
 
-async function record(
+function record(
   exchange: Exchange,
   operation: OperationSummary,
   { effect, rule, reason }: DecisionSummary,
@@ -111,7 +116,7 @@ async function record(
   const { principal, source } = exchange.connection;
   const request = requestHead(exchange);
   const decision = { effect, rule, reason };
-  await exchange.recording.request(
+  return exchange.recording.request(
     { user: principal.user, source, request, operation, decision },
     body,
     options,
@@ -146,17 +151,6 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
   return answer;
 }
 
-async function relay(
-  { parts, connection, agent, recording }: Exchange,
-  operation: Operation,
-  head: AnswerHead,
-  answer: UpstreamAnswer,
-): Promise<void> {
-  const forAgent = answerHead(parts, connection, operation, head, recording.id);
-  const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;
-  await relayAnswer(forAgent, answer, agent, recording, observe);
-}
-
 function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answer: UpstreamAnswer): void {
   const trailers = answer.trailers.length > 0 ? redactHeaders(answer.trailers) : undefined;
   const grpcStatus = agent.request.grpc ? grpcStatusOf(head, answer) : undefined;
@@ -175,7 +169,8 @@ function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answe
 async function answerInPlace(exchange: Exchange): Promise<void> {
   const { parts, agent, recording, held } = exchange;
   const { method, target } = agent.request;
-  const body = await recording.timed("receive", () => held.whole(agent, parts.limits.jsonBody));
+  const body = await held.whole(agent, parts.limits.jsonBody);
+  recording.enter("decide");
   const answer = await parts.tokenEndpoint.answer({ method, target, body });
   const decision = {
     effect: "allow",

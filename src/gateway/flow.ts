@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte-budget.ts";
 import { SMALL_BODY, TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 
 /** Body chunks that have come since the last look, and whether they are the last. */
 export interface FlowPart {
@@ -47,7 +48,7 @@ export class Flow {
 
   /** Whether the reader is in the middle: neither the end nor a failure has come. */
   get open(): boolean {
-    return this.#error === undefined && this.#state !== "ended";
+    return this.#error === undefined && this.#state !== "ended" && this.#state !== "closed";
   }
 
   push(chunk: Buffer): void {
@@ -78,18 +79,21 @@ export class Flow {
   }
 
   /**
-   * The next part; the one before is dealt with by then.
+   * The next part; the one before is dealt with by then. What has come already is handed out at once, without a promise.
    *
    * @param idle milliseconds to wait for it; absent: the source sees to that.
-   * @throws when the source broke off: what came before has been handed out, and is not the whole.
+   * @throws (rejects) when the source broke off: what came before has been handed out, and is not the whole.
    */
-  async next(idle?: number): Promise<FlowPart> {
+  next(idle?: number): FlowPart | Promise<FlowPart> {
     const { budget } = this.#bounds;
     if (this.#lent > 0) budget.give(this.#lent);
     this.#lent = 0;
     if (this.#state === "paused" && this.#queued < SMALL_BODY) this.#resume();
-    while (this.#chunks.length === 0 && this.open) await this.#more(idle);
-    if (this.#chunks.length === 0 && this.#error !== undefined) throw this.#error;
+    if (this.#chunks.length > 0 || this.#state === "ended") return this.#taken();
+    return this.#more(idle);
+  }
+
+  #taken(): FlowPart {
     const part = { chunks: this.#chunks, last: this.#state === "ended" };
     this.#lent = this.#queued;
     this.#chunks = [];
@@ -104,7 +108,6 @@ export class Flow {
     this.#queued = this.#lent = 0;
     this.#chunks = [];
     this.#state = "closed";
-    this.#error ??= new Error("the body was given up");
     this.#wakeUp();
   }
 
@@ -113,14 +116,17 @@ export class Flow {
     this.#source.resume();
   }
 
-  async #more(idle: number | undefined): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (idle !== undefined)
-        timer = setTimeout(() => this.fail(new TimeoutError("nothing came for too long")), idle);
-    });
-    clearTimeout(timer);
+  async #more(idle: number | undefined): Promise<FlowPart> {
+    const late = (): void => this.fail(new TimeoutError("nothing came for too long"));
+    const wait = idle === undefined || !this.open ? undefined : new Wait(idle, late);
+    while (this.#chunks.length === 0 && this.open) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    wait?.end();
+    if (this.#chunks.length > 0 || this.#state === "ended") return this.#taken();
+    throw this.#error ?? new Error("the body was given up");
   }
 
   #wakeUp(): void {

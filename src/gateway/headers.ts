@@ -1,3 +1,4 @@
+import { memoize } from "../recording/memoize.ts";
 import { isSecretHeader } from "../recording/redact.ts";
 
 /** Headers of one hop (RFC 9110, section 7.6.1), and those that HTTP/1.1 framing makes anew on each side. */
@@ -16,28 +17,43 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** Besides: the client library sets them, or they were answered here. */
 const REQUEST_ONLY: ReadonlySet<string> = new Set(["host", "content-length", "expect"]);
 
+/** How far a header goes. */
+interface Reach {
+  /** Drop it from requests, from answers. */
+  readonly request: boolean;
+  readonly answer: boolean;
+  /** It names others that are of this hop only. */
+  readonly connection: boolean;
+}
+
+const reachOf = memoize((name): Reach => {
+  const lower = name.toLowerCase();
+  const answer = HOP_BY_HOP.has(lower);
+  const request = answer || REQUEST_ONLY.has(lower) || isSecretHeader(lower);
+  return { request, answer, connection: lower === "connection" };
+});
+
 /**
  * What of an agent's headers goes upstream, as a flat list: no hop-by-hop header, none that `Connection` names, no
  * credential of any kind, then the gateway's own.
  */
 export function requestHeaders(raw: readonly string[], authorization: string): string[] {
-  const kept = endToEnd(raw, (name) => REQUEST_ONLY.has(name) || isSecretHeader(name));
+  const kept = endToEnd(raw, "request");
   kept.push("authorization", authorization);
   return kept;
 }
 
 /** What of the upstream's headers goes to the agent, as a flat list. */
 export function responseHeaders(raw: readonly string[]): string[] {
-  return endToEnd(raw, () => false);
+  return endToEnd(raw, "answer");
 }
 
-function endToEnd(raw: readonly string[], drop: (lowerCaseName: string) => boolean): string[] {
+function endToEnd(raw: readonly string[], message: "request" | "answer"): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? "";
-    const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || named?.has(lower) || drop(lower)) continue;
+    if (reachOf(name)[message] || named?.has(name.toLowerCase())) continue;
     kept.push(name, raw[index + 1] ?? "");
   }
   return kept;
@@ -46,7 +62,7 @@ function endToEnd(raw: readonly string[], drop: (lowerCaseName: string) => boole
 function namedByConnection(raw: readonly string[]): ReadonlySet<string> | undefined {
   let named: Set<string> | undefined;
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (raw[index]?.toLowerCase() !== "connection") continue;
+    if (!reachOf(raw[index] ?? "").connection) continue;
     named ??= new Set();
     for (const name of (raw[index + 1] ?? "").split(",")) named.add(name.trim().toLowerCase());
   }

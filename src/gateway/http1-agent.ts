@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { AgentGone, type AgentRequest, type AgentSide } from "./agent.ts";
 import { Flow, type FlowBounds, type FlowPart, NO_PART } from "./flow.ts";
 import { type Limits, TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 
 /** An agent that speaks HTTP/1.1. */
 export class Http1Agent implements AgentSide, AgentRequest {
@@ -44,8 +45,8 @@ export class Http1Agent implements AgentSide, AgentRequest {
   /** gRPC needs HTTP/2. */
   readonly grpc = false;
 
-  nextPart(idle?: number): Promise<FlowPart> {
-    return this.#body?.next(idle) ?? Promise.resolve(NO_PART);
+  nextPart(idle?: number): FlowPart | Promise<FlowPart> {
+    return this.#body?.next(idle) ?? NO_PART;
   }
 
   get started(): boolean {
@@ -106,14 +107,12 @@ export class Http1Agent implements AgentSide, AgentRequest {
     const waiting = Promise.withResolvers<void>();
     this.#waiting = waiting;
     this.#response.once(event, waiting.resolve);
-    const timer = setTimeout(
-      () => waiting.reject(new TimeoutError("the agent takes nothing")),
-      this.#limits.agentIdle,
-    );
+    const late = (): void => waiting.reject(new TimeoutError("the agent takes nothing"));
+    const wait = new Wait(this.#limits.agentIdle, late);
     try {
       await waiting.promise;
     } finally {
-      clearTimeout(timer);
+      wait.end();
       this.#response.off(event, waiting.resolve);
     }
   }
@@ -132,10 +131,19 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 function bodyOf(request: IncomingMessage, bounds: FlowBounds): Flow {
   const flow = new Flow(request, bounds);
-  request.on("data", (chunk: Buffer) => flow.push(chunk));
+  let left = Number(request.headers["content-length"] ?? Number.NaN);
+  request.on("data", (chunk: Buffer) => {
+    flow.push(chunk);
+    left -= chunk.length;
+    // Known before the parser says so: a small body is whole at the first look.
+    if (left === 0) flow.end();
+  });
   request.once("end", () => flow.end());
   request.once("error", (error) => flow.fail(error));
-  request.once("close", () => flow.fail(new AgentGone()));
+  request.once("close", () => {
+    // It closes at its end, too; to make an error costs as much as to encrypt an answer.
+    if (flow.open) flow.fail(new AgentGone());
+  });
   // http-mitm-proxy pauses every request before its hooks.
   request.resume();
   return flow;

@@ -7,6 +7,7 @@ import {
 import { AgentGone, type AgentRequest, type AgentSide } from "./agent.ts";
 import { Flow, type FlowBounds, type FlowPart, NO_PART } from "./flow.ts";
 import { type Limits, TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 
 /** An agent that speaks HTTP/2: REST, as Go's clients do, or gRPC. */
 export class Http2Agent implements AgentSide {
@@ -37,8 +38,8 @@ export class Http2Agent implements AgentSide {
     if (headers.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
   }
 
-  nextPart(idle?: number): Promise<FlowPart> {
-    return this.#body?.next(idle) ?? Promise.resolve(NO_PART);
+  nextPart(idle?: number): FlowPart | Promise<FlowPart> {
+    return this.#body?.next(idle) ?? NO_PART;
   }
 
   get started(): boolean {
@@ -112,14 +113,12 @@ export class Http2Agent implements AgentSide {
     const waiting = Promise.withResolvers<void>();
     this.#waiting = waiting;
     this.#stream.once(event, waiting.resolve);
-    const timer = setTimeout(
-      () => waiting.reject(new TimeoutError("the agent takes nothing")),
-      this.#limits.agentIdle,
-    );
+    const late = (): void => waiting.reject(new TimeoutError("the agent takes nothing"));
+    const wait = new Wait(this.#limits.agentIdle, late);
     try {
       await waiting.promise;
     } finally {
-      clearTimeout(timer);
+      wait.end();
       this.#stream.off(event, waiting.resolve);
     }
   }
@@ -131,7 +130,7 @@ export class Http2Agent implements AgentSide {
   }
 
   #closed(): void {
-    this.#body?.fail(new AgentGone());
+    if (this.#body?.open) this.#body.fail(new AgentGone());
     if (this.#sent()) return void this.#waiting?.resolve();
     this.#waiting?.reject(new AgentGone());
     this.#onGone?.();

@@ -49,7 +49,8 @@ export class HeldBody {
     let length = 0;
     let needed = look === undefined ? Number.POSITIVE_INFINITY : 0;
     for (;;) {
-      const part = await nextPart(agent, this.#limits.requestIdle);
+      const next = nextPart(agent, this.#limits.requestIdle);
+      const part = next instanceof Promise ? await next : next;
       for (const chunk of part.chunks) {
         chunks.push(chunk);
         length += chunk.length;
@@ -78,16 +79,17 @@ export class HeldBody {
 }
 
 /** The next part of a request. @throws {Refusal} when the agent broke off, or is silent for too long. */
-export async function nextPart(agent: AgentSide, idle: number | undefined): Promise<FlowPart> {
-  try {
-    return await agent.nextPart(idle);
-  } catch (cause) {
-    const [code, message] =
-      cause instanceof TimeoutError
-        ? ["request.timeout", "the request's body does not come"]
-        : ["request.aborted", "the request broke off"];
-    throw new Refusal(400, "invalid", code, message, { cause });
-  }
+export function nextPart(agent: AgentSide, idle: number | undefined): FlowPart | Promise<FlowPart> {
+  const part = agent.nextPart(idle);
+  return part instanceof Promise ? part.catch(brokenOff) : part;
+}
+
+function brokenOff(cause: unknown): never {
+  const [code, message] =
+    cause instanceof TimeoutError
+      ? ["request.timeout", "the request's body does not come"]
+      : ["request.aborted", "the request broke off"];
+  throw new Refusal(400, "invalid", code, message, { cause });
 }
 
 function tooLong(limit: number): Refusal {

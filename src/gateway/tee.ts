@@ -25,7 +25,10 @@ export async function relayAnswer(
   // A gRPC client may wait for the head of an answer before it goes on with its request.
   if (agent.request.grpc && !head.last) agent.start(head.status, head.statusMessage, head.headers);
   for (;;) {
-    const { chunks, last } = await recording.timed("upstream", () => answer.next());
+    recording.enter("upstream");
+    const next = answer.next();
+    const { chunks, last } = next instanceof Promise ? await next : next;
+    recording.enter("release");
     for (const chunk of chunks) recording.response(chunk);
     if (observe !== undefined) for (const chunk of chunks) observe(chunk);
     if (chunks.length > 0) await recording.responseRecorded();
@@ -38,9 +41,9 @@ export async function relayAnswer(
     for (const chunk of last ? chunks.slice(0, -1) : chunks) agent.write(chunk);
     if (last) {
       agent.end(chunks.at(-1), answer.trailers);
-      return await recording.timed("release", () => agent.finished());
+      return await agent.finished();
     }
-    await recording.timed("release", () => agent.drained());
+    await agent.drained();
   }
 }
 

@@ -91,6 +91,7 @@ export class Tunnels {
         { user: principal.user, source, request, operation: { name: "tunnel" }, decision },
         Buffer.alloc(0),
       );
+      recording.enter("upstream");
       return new OpenTunnel(await this.#connect(authority), recording, this.#options.idleTimeout, closed);
     } catch (error) {
       closed();

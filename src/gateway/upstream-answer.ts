@@ -12,14 +12,14 @@ export interface AnswerHead {
 
 /** An answer as it arrives from BigQuery, whichever protocol it speaks. */
 export interface UpstreamAnswer {
-  /** Rejects when no answer comes. */
-  readonly head: Promise<AnswerHead>;
+  /** The head, asked for once. @throws (rejects) when no answer comes. */
+  head(): Promise<AnswerHead>;
   /**
    * The next part of the body, in whatever pieces have come by then. Who does not ask pauses upstream.
    *
-   * @throws when upstream broke off: what came before has been handed out, and is not the whole.
+   * @throws (rejects) when upstream broke off: what came before has been handed out, and is not the whole.
    */
-  next(): Promise<FlowPart>;
+  next(): FlowPart | Promise<FlowPart>;
   /** Flat list; complete when the last part is there. */
   readonly trailers: readonly string[];
   /** Where the rest of a request goes that is sent while it comes. */

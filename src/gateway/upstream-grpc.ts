@@ -28,7 +28,6 @@ class NotProcessed extends Error {
 
 /** An answer over HTTP/2, trailers and all. */
 export class GrpcAnswer implements UpstreamAnswer {
-  readonly head: Promise<AnswerHead>;
   readonly body: Writable | undefined;
   trailers: readonly string[] = [];
   readonly #call: GrpcCall;
@@ -43,8 +42,8 @@ export class GrpcAnswer implements UpstreamAnswer {
 
   constructor(sessions: Http2Sessions, call: GrpcCall) {
     this.#call = call;
-    this.head = this.#head.promise;
-    this.head.catch(() => undefined);
+    // Whoever aborts before looking at the head has the reason already.
+    this.#head.promise.catch(() => undefined);
     this.#flow = new Flow(
       { pause: () => this.#stream?.pause(), resume: () => this.#stream?.resume() },
       call.bounds,
@@ -53,7 +52,11 @@ export class GrpcAnswer implements UpstreamAnswer {
     void this.#send(sessions, 1);
   }
 
-  next(): Promise<FlowPart> {
+  head(): Promise<AnswerHead> {
+    return this.#head.promise;
+  }
+
+  next(): FlowPart | Promise<FlowPart> {
     return this.#flow.next();
   }
 

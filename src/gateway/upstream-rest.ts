@@ -6,12 +6,11 @@ import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 /** An answer over HTTP/1.1, from undici. */
 export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
-  readonly head: Promise<AnswerHead>;
   readonly body: Writable | undefined;
   trailers: readonly string[] = [];
   readonly #flow: Flow;
-  #resolveHead!: (head: AnswerHead) => void;
-  #rejectHead!: (error: Error) => void;
+  #head: AnswerHead | undefined;
+  #headAwaited: PromiseWithResolvers<AnswerHead> | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #error: Error | undefined;
 
@@ -21,15 +20,16 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
       bounds,
     );
     this.body = body;
-    this.head = new Promise((resolve, reject) => {
-      this.#resolveHead = resolve;
-      this.#rejectHead = reject;
-    });
-    // Whoever aborts before looking at the head has the reason already.
-    this.head.catch(() => undefined);
   }
 
-  next(): Promise<FlowPart> {
+  head(): Promise<AnswerHead> {
+    if (this.#head !== undefined) return Promise.resolve(this.#head);
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    this.#headAwaited = Promise.withResolvers();
+    return this.#headAwaited.promise;
+  }
+
+  next(): FlowPart | Promise<FlowPart> {
     // undici times the waiting.
     return this.#flow.next();
   }
@@ -55,7 +55,8 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
   ): void {
     // 1xx are between the gateway and upstream.
     if (status < 200) return;
-    this.#resolveHead({ status, statusMessage, headers: latin1(controller.rawHeaders) });
+    this.#head = { status, statusMessage, headers: latin1(controller.rawHeaders) };
+    this.#headAwaited?.resolve(this.#head);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -73,7 +74,7 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
 
   #fail(error: Error): void {
     this.#error ??= error;
-    this.#rejectHead(error);
+    this.#headAwaited?.reject(error);
     this.#flow.fail(error);
   }
 }

@@ -27,28 +27,67 @@ export type JournalRecord =
   | { readonly kind: "event"; readonly event: RecordedEvent }
   | { readonly kind: "body"; readonly chunk: BodyChunk };
 
-/** The buffers of one event's frame, in order. */
-export function encodeEvent(event: RecordedEvent): Uint8Array[] {
-  const json = JSON.stringify(event);
-  const length = Buffer.byteLength(json);
-  const frame = Buffer.allocUnsafe(FRAME_HEADER + length);
-  frame.writeUInt32LE(length, 4);
-  frame.writeUInt32LE(EVENT, 8);
-  frame.write(json, FRAME_HEADER, "utf8");
-  frame.writeUInt32LE(crc32(frame.subarray(4)), 0);
-  return [frame];
+/** Bytes of a page. */
+const PAGE = 64 * 1024;
+/** Bytes of a body that are copied into their frame: one small buffer costs less to write than two. */
+const COPIED = 8 * 1024;
+
+/**
+ * Memory that small frames are made in, side by side, so that they are written as one buffer. It is used again when they
+ * are written: a megabyte of new memory a second would keep the garbage collector busy.
+ */
+export class Page {
+  readonly #bytes = Buffer.allocUnsafeSlow(PAGE);
+  #used = 0;
+
+  /** Room for so many bytes, of the page while there is some. */
+  room(bytes: number): Buffer {
+    const from = this.#used;
+    return from + bytes <= PAGE ? this.#bytes.subarray(from, from + bytes) : Buffer.allocUnsafe(bytes);
+  }
+
+  /** The first bytes of what {@link room} gave last are taken. */
+  take(frame: Buffer): void {
+    if (frame.buffer === this.#bytes.buffer) this.#used += frame.length;
+  }
+
+  /** Nothing that was made here is needed any more. */
+  reset(): void {
+    this.#used = 0;
+  }
 }
 
-/** The buffers of one chunk's frame, in order; the chunk's bytes are not copied, so they must not change until written. */
-export function encodeBody(chunk: BodyChunk): Uint8Array[] {
-  const head = Buffer.allocUnsafe(FRAME_HEADER + BODY_HEADER);
-  head.writeUInt32LE(BODY_HEADER + chunk.bytes.length, 4);
-  head.writeUInt32LE(chunk.direction === "request" ? REQUEST_BODY : RESPONSE_BODY, 8);
-  parseUuid(chunk.exchange, head, FRAME_HEADER);
-  head.writeUInt32LE(chunk.sequence, FRAME_HEADER + 16);
-  head.writeBigUInt64LE(BigInt(chunk.offset), FRAME_HEADER + 20);
-  head.writeUInt32LE(crc32(chunk.bytes, crc32(head.subarray(4))), 0);
-  return [head, chunk.bytes];
+/** The buffers of one record's frame, in order. A large body's bytes are not copied: they must not change until written. */
+export function encodeFrame(record: JournalRecord, page: Page): Uint8Array[] {
+  const frame = record.kind === "event" ? eventFrame(record.event, page) : bodyFrame(record.chunk, page);
+  page.take(frame);
+  const checksum = crc32(frame.subarray(4));
+  const apart = record.kind === "body" && record.chunk.bytes.length > COPIED ? record.chunk.bytes : undefined;
+  frame.writeUInt32LE(apart === undefined ? checksum : crc32(apart, checksum), 0);
+  return apart === undefined ? [frame] : [frame, apart];
+}
+
+function eventFrame(event: RecordedEvent, page: Page): Buffer {
+  const json = JSON.stringify(event);
+  // UTF-8 takes three bytes at most for each of UTF-16's units.
+  const room = page.room(FRAME_HEADER + 3 * json.length);
+  const length = room.write(json, FRAME_HEADER, "utf8");
+  room.writeUInt32LE(length, 4);
+  room.writeUInt32LE(EVENT, 8);
+  return room.subarray(0, FRAME_HEADER + length);
+}
+
+function bodyFrame({ exchange, direction, sequence, offset, bytes }: BodyChunk, page: Page): Buffer {
+  const head = FRAME_HEADER + BODY_HEADER;
+  const copied = bytes.length <= COPIED;
+  const frame = page.room(copied ? head + bytes.length : head);
+  frame.writeUInt32LE(BODY_HEADER + bytes.length, 4);
+  frame.writeUInt32LE(direction === "request" ? REQUEST_BODY : RESPONSE_BODY, 8);
+  parseUuid(exchange, frame, FRAME_HEADER);
+  frame.writeUInt32LE(sequence, FRAME_HEADER + 16);
+  frame.writeBigUInt64LE(BigInt(offset), FRAME_HEADER + 20);
+  if (copied) frame.set(bytes, head);
+  return frame;
 }
 
 /**

@@ -9,8 +9,8 @@ import type {
   Phase,
   RecordedEvent,
 } from "./events.ts";
-import { encodeBody, encodeEvent } from "./frame.ts";
 import type { Durability, Journal } from "./journal.ts";
+import { PhaseClock } from "./phases.ts";
 import { uuidv7 } from "./uuid.ts";
 
 export interface RecorderOptions {
@@ -43,7 +43,7 @@ export class Recorder {
 
   /** Appends an event that nothing waits for. */
   note(event: RecordedEvent): void {
-    this.#options.journal.append(encodeEvent(event));
+    this.#options.journal.append({ kind: "event", event });
   }
 }
 
@@ -63,8 +63,7 @@ export class ExchangeRecording {
   readonly id = uuidv7();
   readonly #options: RecorderOptions;
   readonly #session: string | undefined;
-  readonly #began = performance.now();
-  readonly #phases: Partial<Record<Phase, number>> = {};
+  readonly #clock = new PhaseClock();
   readonly #request: BodyRecording;
   #begun = false;
   readonly #response: BodyRecording;
@@ -86,15 +85,21 @@ export class ExchangeRecording {
    *
    * @throws {JournalError} when that cannot be done: it must not go on.
    */
-  async request(fields: RequestedFields, body: Buffer, options?: { withhold: boolean }): Promise<void> {
+  request(fields: RequestedFields, body: Buffer, options?: { withhold: boolean }): Promise<void> {
+    this.enter("commit");
     const { journal, commitRequest } = this.#options;
     const session = this.#session ?? "";
-    journal.append(
-      encodeEvent({ type: "exchange.requested", time: Date.now(), exchange: this.id, session, ...fields }),
-    );
+    const event = {
+      type: "exchange.requested",
+      time: Date.now(),
+      exchange: this.id,
+      session,
+      ...fields,
+    } as const;
+    journal.append({ kind: "event", event });
     this.#begun = true;
     this.#request.add(body, options);
-    await this.timed("commit", () => journal.commit(commitRequest));
+    return journal.commit(commitRequest);
   }
 
   /**
@@ -102,10 +107,12 @@ export class ExchangeRecording {
    *
    * @throws {JournalError} when that cannot be done: they must not.
    */
-  requestPart(chunks: readonly Uint8Array[]): Promise<void> {
+  async requestPart(chunks: readonly Uint8Array[]): Promise<void> {
     const { journal, commitRequest } = this.#options;
+    const from = performance.now();
     for (const chunk of chunks) this.#request.add(chunk);
-    return this.timed("commit", () => journal.commit(commitRequest));
+    await journal.commit(commitRequest);
+    this.#clock.add("commit", performance.now() - from);
   }
 
   /** Appends response bytes. They may be released when {@link responseRecorded} resolves. */
@@ -116,7 +123,7 @@ export class ExchangeRecording {
   /** @throws {JournalError} when the bytes cannot be recorded: they must not be released. */
   responseRecorded(): Promise<void> {
     const { journal, releaseResponse } = this.#options;
-    return this.timed("release", () => journal.commit(releaseResponse));
+    return journal.commit(releaseResponse);
   }
 
   /** Counts bytes that passed unseen, in a tunnel. */
@@ -125,24 +132,13 @@ export class ExchangeRecording {
     this.#response.blind(passed.response);
   }
 
-  /** Runs a step and adds its time to its phase. */
-  async timed<Result>(phase: Phase, step: () => Promise<Result>): Promise<Result> {
-    const from = performance.now();
-    try {
-      return await step();
-    } finally {
-      this.spent(phase, performance.now() - from);
-    }
-  }
-
-  /** Adds milliseconds to a phase. */
-  spent(phase: Phase, milliseconds: number): void {
-    this.#phases[phase] = (this.#phases[phase] ?? 0) + milliseconds;
+  /** From now on, time is spent in this phase. It begins with `receive`. */
+  enter(phase: Phase): void {
+    this.#clock.enter(phase);
   }
 
   /** Appends the end. It needs no commit: without it, the exchange reads as incomplete, which is the safe side. */
   end({ outcome, headers, trailers, refused, ...fields }: EndFields): void {
-    this.spent("total", performance.now() - this.#began);
     const common = {
       time: Date.now(),
       exchange: this.id,
@@ -150,13 +146,13 @@ export class ExchangeRecording {
       ...fields,
       request: this.#request.summary(),
       response: { ...this.#response.summary(), headers, ...(trailers !== undefined && { trailers }) },
-      phases: rounded(this.#phases),
+      phases: this.#clock.summary(),
     };
     const event: ExchangeCompleted | ExchangeDenied =
       outcome === "denied"
         ? { type: "exchange.denied", outcome, ...common, ...(refused !== undefined && { refused }) }
         : { type: "exchange.completed", outcome, ...common };
-    this.#options.journal.append(encodeEvent(event));
+    this.#options.journal.append({ kind: "event", event });
   }
 }
 
@@ -188,7 +184,7 @@ class BodyRecording {
         offset: this.#bytes + at,
         bytes: bytes.subarray(at, at + CHUNK),
       };
-      this.#journal.append(encodeBody(chunk));
+      this.#journal.append({ kind: "body", chunk });
       this.#chunks += 1;
     }
     if (this.#bytes === 0) this.#only = bytes;
@@ -212,10 +208,4 @@ class BodyRecording {
     this.#only = undefined;
     return this.#hash;
   }
-}
-
-function rounded(phases: Partial<Record<Phase, number>>): Partial<Record<Phase, number>> {
-  return Object.fromEntries(
-    Object.entries(phases).map(([phase, milliseconds]) => [phase, Math.round(milliseconds * 1000) / 1000]),
-  );
 }

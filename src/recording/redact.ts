@@ -1,5 +1,6 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { HeaderList } from "./events.ts";
+import { memoize } from "./memoize.ts";
 
 /** Headers whose values are secrets, or name another identity than the gateway's. */
 const SECRET_HEADER =
@@ -9,9 +10,7 @@ const SECRET_HEADER =
 const SECRET_PARAMETER = /^(?:access_token|oauth_token|key)$/i;
 
 /** Whether a header's value must never be stored, or sent on, as the agent sent it. */
-export function isSecretHeader(name: string): boolean {
-  return SECRET_HEADER.test(name);
-}
+export const isSecretHeader = memoize((name) => SECRET_HEADER.test(name));
 
 /** Whether a query parameter's name, as it decodes, is one of a credential. */
 export function isSecretParameter(name: string): boolean {
@@ -20,7 +19,7 @@ export function isSecretParameter(name: string): boolean {
 
 /** What stands for a secret: the same secret has the same fingerprint, and nobody gets from one to the other. */
 export function fingerprint(secret: string): string {
-  return `sha256:${createHash("sha256").update(secret).digest("hex")}`;
+  return `sha256:${hash("sha256", secret, "hex")}`;
 }
 
 /** The headers of a raw list (name, value, name, value …) with secrets fingerprinted. */

@@ -1,4 +1,4 @@
-import { close, constants, fdatasync, openSync, writev } from "node:fs";
+import { close, constants, fdatasync, openSync, writev, writevSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
@@ -12,14 +12,12 @@ export class SyncError extends Error {
 /** The segment that is being written. */
 export class SegmentFile {
   readonly base: number;
-  readonly #plain: number;
-  /** Bytes written through it are on the disk when the call returns: one call in place of a write and a sync. */
-  readonly #synchronous: number;
+  readonly #fd: number;
+  readonly #syncs = new Set<Promise<void>>();
 
   private constructor(base: number, path: string) {
     this.base = base;
-    this.#plain = openSync(path, constants.O_WRONLY);
-    this.#synchronous = openSync(path, constants.O_WRONLY | constants.O_DSYNC);
+    this.#fd = openSync(path, constants.O_WRONLY);
   }
 
   /** Makes the segment that begins at `base`: its name appears together with its header, and survives the machine. */
@@ -38,40 +36,56 @@ export class SegmentFile {
     return new SegmentFile(base, path);
   }
 
-  /**
-   * Writes the buffers at a position; `synced` when they must be on the disk before this resolves.
-   *
-   * @throws {SyncError} when they were written but perhaps not synced; other errors leave the bytes to be written again.
-   */
-  async write(buffers: readonly Uint8Array[], position: number, synced: boolean): Promise<void> {
+  /** Writes the buffers at a position, on this thread. After an error they may be written again. */
+  writeSync(buffers: readonly Uint8Array[], position: number): void {
     let rest = buffers;
-    let at = SEGMENT_HEADER + position - this.base;
+    let at = this.#offset(position);
     while (rest.length > 0) {
-      const written = await writeOnce(synced ? this.#synchronous : this.#plain, rest, at, synced);
+      const written = writevSync(this.#fd, rest, at);
       at += written;
       rest = after(rest, written);
     }
   }
 
-  /** @throws {SyncError} */
-  sync(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fdatasync(this.#plain, (error) => (error ? reject(syncError(error)) : resolve()));
-    });
+  /** The same, on another thread. */
+  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = buffers;
+    let at = this.#offset(position);
+    while (rest.length > 0) {
+      const written = await writeOnce(this.#fd, rest, at);
+      at += written;
+      rest = after(rest, written);
+    }
   }
 
+  /** Resolves when what was written before is on the disk. @throws {SyncError} */
+  async sync(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    fdatasync(this.#fd, (error) =>
+      error ? reject(new SyncError(error.message, { cause: error })) : resolve(),
+    );
+    this.#syncs.add(promise);
+    try {
+      await promise;
+    } finally {
+      this.#syncs.delete(promise);
+    }
+  }
+
+  /** Closes it once nothing is at work on it. */
   async close(): Promise<void> {
-    await promisify(close)(this.#plain);
-    await promisify(close)(this.#synchronous);
+    await Promise.allSettled(this.#syncs);
+    await promisify(close)(this.#fd);
+  }
+
+  #offset(position: number): number {
+    return SEGMENT_HEADER + position - this.base;
   }
 }
 
-function writeOnce(fd: number, buffers: readonly Uint8Array[], at: number, synced: boolean): Promise<number> {
+function writeOnce(fd: number, buffers: readonly Uint8Array[], at: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    writev(fd, buffers, at, (error, written) => {
-      if (error === null) resolve(written);
-      else reject(synced && error.code !== "ENOSPC" && error.code !== "EDQUOT" ? syncError(error) : error);
-    });
+    writev(fd, buffers, at, (error, written) => (error === null ? resolve(written) : reject(error)));
   });
 }
 
@@ -83,10 +97,6 @@ function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Arr
     skip -= buffer.length;
   }
   return [];
-}
-
-function syncError(cause: Error): SyncError {
-  return new SyncError(cause.message, { cause });
 }
 
 async function syncDirectory(directory: string): Promise<void> {

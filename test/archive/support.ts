@@ -13,7 +13,7 @@ import type {
   RecordedEvent,
   SessionStarted,
 } from "../../src/recording/events.ts";
-import { encodeBody, encodeEvent } from "../../src/recording/frame.ts";
+import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { encodeSegmentHeader, segmentPath } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 
@@ -49,12 +49,12 @@ export class HandWrittenJournal {
   }
 
   events(...events: RecordedEvent[]): this {
-    for (const event of events) this.bytes(Buffer.concat(encodeEvent(event)));
+    for (const event of events) this.bytes(Buffer.concat(encodeFrame({ kind: "event", event }, new Page())));
     return this;
   }
 
   chunk(chunk: BodyChunk): this {
-    return this.bytes(Buffer.concat(encodeBody(chunk)));
+    return this.bytes(Buffer.concat(encodeFrame({ kind: "body", chunk }, new Page())));
   }
 
   /** Bytes as they are, sound or not. */

@@ -31,12 +31,12 @@ test("what came before a failure is handed out before it is told", async () => {
   flow.push(Buffer.from("half"));
   flow.fail(new Error("broken"));
   assert.deepEqual(await flow.next(), { chunks: [Buffer.from("half")], last: false });
-  await assert.rejects(flow.next(), /broken/);
+  await assert.rejects(async () => flow.next(), /broken/);
 });
 
 test("a source that is silent for too long fails", async () => {
   const { flow } = flowOf();
-  await assert.rejects(flow.next(10), { code: "ETIMEDOUT" });
+  await assert.rejects(async () => flow.next(10), { code: "ETIMEDOUT" });
 });
 
 test("a flow that is closed gives back all that it held", async () => {

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileS
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RecordedEvent } from "../../src/recording/events.ts";
-import { encodeBody, encodeEvent } from "../../src/recording/frame.ts";
+import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { Journal } from "../../src/recording/journal.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
@@ -29,7 +29,7 @@ test("what was committed is read back, in order", async (t) => {
   const directory = temporaryDirectory();
   const journal = await Journal.open({ directory, maxBytes: MAX });
   t.after(() => journal.close());
-  for (const name of ["a", "b", "c"]) journal.append(encodeEvent(event(name)));
+  for (const name of ["a", "b", "c"]) journal.append({ kind: "event", event: event(name) });
   await journal.commit("fsync");
   assert.deepEqual(readAll(directory), ["a", "b", "c"]);
 });
@@ -40,7 +40,7 @@ test("body bytes come back exactly, with their place", async (t) => {
   t.after(() => journal.close());
   const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * 7) % 251));
   const chunk = { exchange: uuidv7(), direction: "response", sequence: 3, offset: 2 ** 33, bytes } as const;
-  journal.append(encodeBody(chunk));
+  journal.append({ kind: "body", chunk });
   await journal.commit("written");
   const [read] = new JournalReader(directory, 0).read(MAX).records;
   assert.deepEqual(read?.record, { kind: "body", chunk });
@@ -52,7 +52,7 @@ test("a commit waits for everything that was appended before it", async (t) => {
   t.after(() => journal.close());
   const sizes = await Promise.all(
     Array.from({ length: 300 }, async (_, index) => {
-      journal.append(encodeEvent(event(String(index))));
+      journal.append({ kind: "event", event: event(String(index)) });
       await journal.commit(index % 2 === 0 ? "written" : "fsync");
       return readAll(directory).length > index;
     }),
@@ -68,7 +68,7 @@ test("records that nobody waits for are written all the same", async (t) => {
   const directory = temporaryDirectory();
   const journal = await Journal.open({ directory, maxBytes: MAX });
   t.after(() => journal.close());
-  journal.append(encodeEvent(event("alone")));
+  journal.append({ kind: "event", event: event("alone") });
   const end = new BigInt64Array(journal.end);
   await Atomics.waitAsync(end, 0, 0n, 5_000).value;
   assert.deepEqual(readAll(directory), ["alone"]);
@@ -80,7 +80,7 @@ test("the log goes over many segments, and a reader follows it", async (t) => {
   t.after(() => journal.close());
   const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
   for (const name of names) {
-    journal.append(encodeEvent(event(name)));
+    journal.append({ kind: "event", event: event(name) });
     await journal.commit("written");
   }
   assert.ok(readdirSync(directory).length > 5);
@@ -92,7 +92,7 @@ test("trimming unlinks whole segments behind the position, and never the one in 
   const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 500 });
   t.after(() => journal.close());
   for (let index = 0; index < 100; index += 1) {
-    journal.append(encodeEvent(event(`name-${index}`)));
+    journal.append({ kind: "event", event: event(`name-${index}`) });
     await journal.commit("written");
   }
   const before = journal.bytes;
@@ -104,14 +104,17 @@ test("trimming unlinks whole segments behind the position, and never the one in 
 test("a torn last frame is cut off at the next start, and what was whole is kept", async () => {
   const directory = temporaryDirectory();
   const first = await Journal.open({ directory, maxBytes: MAX });
-  first.append(encodeEvent(event("whole")));
+  first.append({ kind: "event", event: event("whole") });
   await first.close();
   const [name = ""] = readdirSync(directory);
-  appendFileSync(join(directory, name), encodeEvent(event("torn"))[0]?.subarray(0, 20) ?? "");
+  appendFileSync(
+    join(directory, name),
+    encodeFrame({ kind: "event", event: event("torn") }, new Page())[0]?.subarray(0, 20) ?? "",
+  );
 
   const second = await Journal.open({ directory, maxBytes: MAX });
   assert.equal(second.recovery.truncatedBytes, 20);
-  second.append(encodeEvent(event("next")));
+  second.append({ kind: "event", event: event("next") });
   await second.close();
   assert.deepEqual(readAll(directory), ["whole", "next"]);
 });
@@ -125,7 +128,7 @@ test("a journal that was opened and never written leaves no segment behind the n
 test("a log that lost its end to a power failure goes on behind what readers have already passed", async () => {
   const directory = temporaryDirectory();
   const journal = await Journal.open({ directory, maxBytes: MAX, after: 5_000 });
-  journal.append(encodeEvent(event("new")));
+  journal.append({ kind: "event", event: event("new") });
   await journal.close();
   assert.deepEqual(readAll(directory, 5_000), ["new"]);
 });
@@ -145,7 +148,7 @@ test("a full journal says so, until a reader lets segments go", async (t) => {
   const journal = await Journal.open({ directory, maxBytes: 2_000, segmentBytes: 500 });
   t.after(() => journal.close());
   while (journal.state === "open") {
-    journal.append(encodeEvent(event("x".repeat(100))));
+    journal.append({ kind: "event", event: event("x".repeat(100)) });
     await journal.commit("written");
   }
   assert.equal(journal.state, "full");
@@ -167,11 +170,11 @@ test("a write that fails is told to those who wait, and made good when it can be
   const directory = temporaryDirectory();
   const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 1 });
   t.after(() => journal.close());
-  journal.append(encodeEvent(event("first")));
+  journal.append({ kind: "event", event: event("first") });
   await journal.commit("fsync");
   const obstacle = join(directory, `${String(journal.position).padStart(20, "0")}.journal.new`);
   mkdirSync(obstacle);
-  journal.append(encodeEvent(event("second")));
+  journal.append({ kind: "event", event: event("second") });
   await assert.rejects(journal.commit("fsync"), { name: "JournalError", code: "stalled" });
   assert.equal(journal.state, "stalled");
   const end = new BigInt64Array(journal.end);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { RecordedEvent } from "../../src/recording/events.ts";
-import { encodeBody, encodeEvent } from "../../src/recording/frame.ts";
+import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { type Batch, JournalReader } from "../../src/recording/reader.ts";
 import { SEGMENT_HEADER } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
@@ -31,7 +31,7 @@ test("records say where they stand: each begins where the one before ends", limi
 });
 
 test("a frame that is still being written is waited for", limit, (t) => {
-  const frame = Buffer.concat(encodeEvent(named("late")));
+  const frame = Buffer.concat(encodeFrame({ kind: "event", event: named("late") }, new Page()));
   const journal = writtenJournal().events(named("a")).bytes(frame.subarray(0, 20));
   const reader = readerOf(t, journal);
   assert.deepEqual(namesOf(reader.read(MEBIBYTE)), ["a"]);
@@ -103,7 +103,7 @@ test("a frame longer than what is read at a time comes whole", limit, (t) => {
   const chunk = { exchange: uuidv7(), direction: "response", sequence: 0, offset: 0, bytes } as const;
   const journal = writtenJournal()
     .events(named("a"))
-    .bytes(Buffer.concat(encodeBody(chunk)));
+    .bytes(Buffer.concat(encodeFrame({ kind: "body", chunk }, new Page())));
   const reader = readerOf(t, journal);
   const records = [...reader.read(MEBIBYTE).records, ...reader.read(MEBIBYTE).records];
   const last = records.at(-1)?.record;
