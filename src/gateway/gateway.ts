@@ -47,7 +47,8 @@ export class Gateway {
   readonly #connections = new WeakMap<Socket, Connection>();
   readonly #dialled = new WeakMap<IncomingMessage, OpenTunnel>();
   #draining = false;
-  readonly #running = new Set<Promise<void>>();
+  #running = 0;
+  #idle: (() => void) | undefined;
   readonly #http1: Server;
   readonly #http2: Http2Front;
   readonly #exchangeParts: ExchangeParts;
@@ -107,14 +108,14 @@ export class Gateway {
     this.#http2.drain();
     const late = new AbortController();
     const limit = delay(milliseconds, undefined, { signal: late.signal }).catch(() => undefined);
-    await Promise.race([limit, Promise.all(this.#running)]);
+    await Promise.race([limit, this.#whenIdle()]);
     late.abort();
   }
 
   /** Cuts every connection, and resolves when what they carried is recorded as cut. */
   async close(): Promise<void> {
     await this.#proxy.stop();
-    await Promise.all(this.#running);
+    await this.#whenIdle();
     await this.#parts.upstream.close();
   }
 
@@ -122,9 +123,25 @@ export class Gateway {
     void this.#track(serveExchange(this.#exchangeParts, connection, agent));
   }
 
-  #track(running: Promise<void>): Promise<void> {
-    this.#running.add(running);
-    return running.finally(() => this.#running.delete(running));
+  async #track(running: Promise<void>): Promise<void> {
+    this.#running += 1;
+    try {
+      await running;
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) this.#idle?.();
+    }
+  }
+
+  #whenIdle(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const before = this.#idle;
+      this.#idle = () => {
+        before?.();
+        resolve();
+      };
+    });
   }
 
   /** Reaches a tunnel's far end before the agent is told that it is there. */
