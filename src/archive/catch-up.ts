@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { archiveFile, journalDirectory, journalsDirectory } from "../config/paths.ts";
 import { tryLock } from "../recording/lock.ts";
-import { listSegments } from "../recording/segments.ts";
+import { listSegments, writtenEnd } from "../recording/segments.ts";
 import { readCheckpoints } from "./archive.ts";
 import { ArchiveError, messageOf } from "./errors.ts";
 import { Ingest, type JournalSource } from "./ingest.ts";
@@ -92,7 +92,10 @@ function journalsOf(dataDir: string): JournalSource[] {
 /** Where each journal ends now. */
 function journalEnds(dataDir: string): Map<string, number> {
   return new Map(
-    journalsOf(dataDir).map(({ name, directory }) => [name, listSegments(directory).at(-1)?.end ?? 0]),
+    journalsOf(dataDir).map(({ name, directory }) => {
+      const last = listSegments(directory).at(-1);
+      return [name, last === undefined ? 0 : writtenEnd(last)];
+    }),
   );
 }
 

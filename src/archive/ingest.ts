@@ -31,12 +31,13 @@ export class Ingest {
   /**
    * Applies the next batch of a journal.
    *
+   * @param end how far it is written, when that is known: behind it a growing file has megabytes of zeros.
    * @returns whether there was one.
    * @throws when the journal cannot be read or the archive cannot be written: begin again with a new object, from the
    * archive's checkpoint.
    */
-  step(name: string): boolean {
-    const batch = this.#readers.get(name)?.read(BATCH_BYTES);
+  step(name: string, end = Number.POSITIVE_INFINITY): boolean {
+    const batch = this.#readers.get(name)?.read(Math.min(BATCH_BYTES, end - this.position(name)));
     if (batch === undefined || (batch.records.length === 0 && batch.gaps.length === 0)) return false;
     this.#store.apply(name, batch);
     return true;

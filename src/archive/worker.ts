@@ -66,7 +66,9 @@ class ArchiveWorker {
     this.#start();
     const seen = this.#watch.look();
     let moved = false;
-    for (const { name } of this.#input.journals) moved = this.#ingest?.step(name) === true || moved;
+    for (const [at, { name }] of this.#input.journals.entries()) {
+      moved = this.#ingest?.step(name, Number(seen[at])) === true || moved;
+    }
     if (moved) {
       this.#dirtySince ||= performance.now();
       this.#syncIfDue();

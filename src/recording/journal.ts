@@ -128,7 +128,7 @@ export class Journal {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const recovery = await recover(directory);
-      const segment = await SegmentFile.create(directory, Math.max(recovery.end, after));
+      const segment = await SegmentFile.create(directory, Math.max(recovery.end, after), segmentBytes);
       return new Journal({ directory, maxBytes, segmentBytes, after, end }, recovery, segment);
     } catch (cause) {
       throw journalError("unusable", `the journal in ${directory} cannot be opened`, cause);
@@ -195,7 +195,10 @@ export class Journal {
   async close(): Promise<void> {
     if (this.#state === "closed") return;
     try {
-      if (this.#state !== "broken") await this.commit("fsync");
+      if (this.#state !== "broken") {
+        await this.commit("fsync");
+        await this.#segment.seal(this.#written);
+      }
     } finally {
       clearTimeout(this.#linger);
       this.#state = "closed";
@@ -237,6 +240,7 @@ export class Journal {
     if (bytes === 0 || bytes > SMALL_WRITE || this.#pending.length > MAX_BATCH_BUFFERS) return;
     const from = performance.now();
     if (this.#writing || this.#segmentFull || from < this.#slowUntil) return;
+    if (!this.#segment.takes(this.#written, bytes)) return;
     try {
       this.#segment.writeSync(this.#pending, this.#written);
     } catch (cause) {
@@ -302,6 +306,7 @@ export class Journal {
         this.#syncBegan = performance.now();
         this.#company = this.#untilSynced.length > 1;
         await this.#segment.sync();
+        this.#segment.growBehind(written);
         this.#synced = Math.max(this.#synced, written);
         settle(this.#untilSynced, this.#synced);
       }
@@ -327,9 +332,9 @@ export class Journal {
 
   async #roll(): Promise<void> {
     // What is behind a segment's end is never looked at by a later sync, so it is made safe now.
-    await this.#segment.sync();
+    await this.#segment.seal(this.#written);
     this.#synced = this.#written;
-    const next = await SegmentFile.create(this.#directory, this.#written);
+    const next = await SegmentFile.create(this.#directory, this.#written, this.#segmentBytes);
     await this.#segment.close();
     this.#segment = next;
   }

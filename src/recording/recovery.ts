@@ -1,6 +1,6 @@
 import { open, unlink } from "node:fs/promises";
 import { JournalReader } from "./reader.ts";
-import { listSegments, SEGMENT_HEADER } from "./segments.ts";
+import { listSegments, SEGMENT_HEADER, writtenEnd } from "./segments.ts";
 
 /** What an earlier run left in a journal's directory. */
 export interface Recovery {
@@ -14,16 +14,17 @@ export interface Recovery {
 
 const SCAN_BYTES = 4 * 1024 * 1024;
 
-/** Cuts off what the last write left half done, and removes a segment that holds nothing. */
+/** Cuts off what the last write left half done, and zeros that nothing was written over, and removes a segment that holds nothing. */
 export async function recover(directory: string): Promise<Recovery> {
   const segments = listSegments(directory);
   const last = segments.at(-1);
   if (last === undefined) return { end: 0, truncatedBytes: 0 };
   const end = soundEnd(directory, last.base);
+  const truncatedBytes = Math.max(0, writtenEnd(last) - end);
   if (end === last.base) await unlink(last.path);
   else if (end < last.end) await truncate(last.path, SEGMENT_HEADER + end - last.base);
   const first = segments[0]?.base ?? last.base;
-  return { ...(first < end && { first }), end, truncatedBytes: last.end - end };
+  return { ...(first < end && { first }), end, truncatedBytes };
 }
 
 function soundEnd(directory: string, base: number): number {

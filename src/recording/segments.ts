@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /*
@@ -14,7 +14,7 @@ const NAME = /^(\d{20})\.journal$/;
 export interface Segment {
   /** Position of its first frame. */
   readonly base: number;
-  /** Position behind its last byte, when it was listed. */
+  /** Position behind its last byte, when it was listed. The one that is written may have zeros there, see {@link writtenEnd}. */
   readonly end: number;
   readonly path: string;
 }
@@ -36,6 +36,30 @@ export function listSegments(directory: string): Segment[] {
     segments.push({ base: Number(base), end: Number(base) + Math.max(0, size - SEGMENT_HEADER), path });
   }
   return segments.sort((a, b) => a.base - b.base);
+}
+
+/** Bytes looked at a time, from the end. */
+const LOOK_BACK = 64 * 1024;
+
+/**
+ * The position behind the last byte of a segment that is not zero. What is being written ends there, or behind it when
+ * the last record is a body that ends with zeros.
+ */
+export function writtenEnd({ base, path }: Segment): number {
+  const fd = openSync(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafe(LOOK_BACK);
+    for (let end = fstatSync(fd).size; end > SEGMENT_HEADER; ) {
+      const from = Math.max(SEGMENT_HEADER, end - LOOK_BACK);
+      const bytes = buffer.subarray(0, readSync(fd, buffer, 0, end - from, from));
+      const last = bytes.findLastIndex((byte) => byte !== 0);
+      if (last >= 0) return base + from + last + 1 - SEGMENT_HEADER;
+      end = from;
+    }
+    return base;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function encodeSegmentHeader(base: number): Buffer {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { watch } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RecordedEvent } from "../../src/recording/events.ts";
 import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { Journal } from "../../src/recording/journal.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
+import { listSegments, writtenEnd } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -182,4 +184,75 @@ test("a write that fails is told to those who wait, and made good when it can be
   rmdirSync(obstacle);
   await recovered;
   assert.deepEqual(readAll(directory), ["first", "second"]);
+});
+
+/** Resolves when the newest segment has room ahead of what is written. */
+async function grown(directory: string): Promise<void> {
+  const size = (): number =>
+    Math.max(...readdirSync(directory).map((name) => statSync(join(directory, name)).size));
+  const changes = watch(directory, { signal: AbortSignal.timeout(5_000) });
+  if (size() > 1024 * 1024) return;
+  for await (const _change of changes) if (size() > 1024 * 1024) return;
+}
+
+test("room that a crash leaves behind is no torn frame, and nothing of it is read", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  journal.append({ kind: "event", event: event("whole") });
+  await journal.commit("fsync");
+  await grown(directory);
+  assert.deepEqual(readAll(directory), ["whole"]);
+  // As kill -9 leaves it.
+  const crashed = temporaryDirectory();
+  cpSync(directory, crashed, { recursive: true });
+  const [last] = listSegments(crashed).slice(-1);
+  assert.equal(last && writtenEnd(last), journal.position);
+
+  const next = await Journal.open({ directory: crashed, maxBytes: MAX });
+  assert.equal(next.recovery.truncatedBytes, 0);
+  assert.equal(next.recovery.end, journal.position);
+  await next.close();
+  assert.deepEqual(readAll(crashed), ["whole"]);
+});
+
+test("a closed journal has no room left behind its last frame", async () => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  journal.append({ kind: "event", event: event("last") });
+  await journal.commit("fsync");
+  await grown(directory);
+  await journal.close();
+  assert.deepEqual(
+    listSegments(directory).map(({ end }) => end),
+    [journal.position],
+  );
+});
+
+test("room is made for more without touching what is written meanwhile", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX, segmentBytes: 24 * 1024 * 1024 });
+  t.after(() => journal.close());
+  const large = Buffer.alloc(300_000, 7);
+  const exchange = uuidv7();
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, sequence) => {
+      journal.append({ kind: "event", event: event(String(sequence)) });
+      await journal.commit("fsync");
+      const offset = sequence * large.length;
+      journal.append({
+        kind: "body",
+        chunk: { exchange, direction: "response", sequence, offset, bytes: large },
+      });
+      await journal.commit(sequence % 2 === 0 ? "written" : "fsync");
+    }),
+  );
+  const reader = new JournalReader(directory, 0);
+  const { records, gaps } = reader.read(MAX);
+  reader.close();
+  assert.deepEqual(gaps, []);
+  const bodies = records.flatMap(({ record }) => (record.kind === "body" ? [record.chunk] : []));
+  assert.equal(bodies.length, 200);
+  assert.ok(bodies.every(({ bytes }) => large.equals(bytes)));
+  assert.equal(records.length, 400);
 });
