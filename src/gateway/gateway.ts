@@ -61,8 +61,11 @@ export class Gateway {
     const memory = { readSessions: new ReadSessions(), uploads: new ResumableUploads() };
     this.#exchangeParts = { ...parts, ...memory, limits, budget, slots };
     const bounds = { bytes: limits.exchangeBytes, budget };
-    this.#http2 = new Http2Front(new WindowBudget(), (connection, stream, headers, rawHeaders) =>
-      this.#serve(connection, new Http2Agent(stream, headers, rawHeaders, bounds, limits)),
+    this.#http2 = new Http2Front(
+      new WindowBudget(),
+      limits.agentIdle,
+      (connection, stream, headers, rawHeaders) =>
+        this.#serve(connection, new Http2Agent(stream, headers, rawHeaders, bounds, limits)),
     );
     this.#admission = new Admission(parts);
     this.#tls = new TlsTerminator(parts.leaves);

@@ -34,8 +34,8 @@ export class Http2Agent implements AgentSide {
     stream.on("error", (error) => this.#body?.fail(error));
     stream.once("close", () => this.#closed());
     if (!stream.endAfterHeaders) this.#body = bodyOf(stream, bounds);
-    // RFC 9110, section 10.1.1: answered here; it does not travel on.
-    if (headers.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
+    // RFC 9110, section 10.1.1: answered here; it does not travel on. Node shows a stream that was reset in the same read.
+    if (headers.expect === "100-continue" && !this.gone) stream.additionalHeaders({ ":status": 100 });
   }
 
   nextPart(idle?: number): FlowPart | Promise<FlowPart> {

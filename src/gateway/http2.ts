@@ -18,6 +18,8 @@ export type ServeStream = (
   rawHeaders: readonly string[],
 ) => void;
 
+/** Pings that an agent may leave unanswered, in the time that it has to take what was sent to it. */
+const PINGS = 4;
 /** Header fields of one request. */
 const MAX_HEADER_FIELDS = 128;
 /** Bytes that a connection may send ahead; Node frees this window as bytes come in, so it bounds speed and not memory. */
@@ -29,11 +31,14 @@ const IDLE_TIMEOUT = 120_000;
 export class Http2Front {
   readonly #server: Http2Server;
   readonly #windows: WindowBudget;
+  readonly #agentIdle: number;
   readonly #sessions = new Set<ServerHttp2Session>();
-  #arriving: Connection | undefined;
+  #arriving: { readonly connection: Connection; readonly socket: TLSSocket } | undefined;
 
-  constructor(windows: WindowBudget, serve: ServeStream) {
+  /** @param agentIdle milliseconds that an agent may be silent to pings */
+  constructor(windows: WindowBudget, agentIdle: number, serve: ServeStream) {
     this.#windows = windows;
+    this.#agentIdle = agentIdle;
     // A stream handler alone: with a request handler Node would answer in our place, and lose trailers.
     this.#server = createServer({
       settings: {
@@ -57,7 +62,7 @@ export class Http2Front {
   }
 
   accept(socket: TLSSocket, connection: Connection): void {
-    this.#arriving = connection;
+    this.#arriving = { connection, socket };
     this.#server.emit("connection", socket);
     this.#arriving = undefined;
   }
@@ -68,9 +73,13 @@ export class Http2Front {
   }
 
   #opened(session: ServerHttp2Session, serve: ServeStream): void {
-    const connection = this.#arriving;
-    if (connection === undefined) return void session.destroy();
+    if (this.#arriving === undefined) return void session.destroy();
+    const { connection, socket } = this.#arriving;
     this.#sessions.add(session);
+    // Node's session looks at nothing but its socket's close, and does not close it while streams wait for more. Not the
+    // socket's own destroy(): beneath a session that lives it crashes the process.
+    socket.once("end", () => session.destroy());
+    cutWhenSilent(session, socket, this.#agentIdle);
     const window = this.#windows.grant();
     if (window > this.#windows.narrow) session.settings({ initialWindowSize: window });
     session.setLocalWindowSize(CONNECTION_WINDOW);
@@ -91,4 +100,21 @@ export class Http2Front {
       this.#windows.release(window);
     });
   }
+}
+
+/**
+ * Cuts a connection whose other side answers nothing any more. After some invalid frames Node reads no further, not even the
+ * connection's end, and waits for good: for its streams, or, when the session was destroyed, for its socket.
+ */
+function cutWhenSilent(session: ServerHttp2Session, socket: TLSSocket, agentIdle: number): void {
+  let unanswered = 0;
+  const timer = setInterval(() => {
+    if (session.destroyed) return void socket.destroy();
+    if (unanswered >= PINGS) return void session.destroy();
+    unanswered += 1;
+    session.ping((error) => {
+      if (error === null) unanswered = 0;
+    });
+  }, agentIdle / PINGS);
+  socket.once("close", () => clearInterval(timer));
 }

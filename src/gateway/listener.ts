@@ -104,6 +104,8 @@ export function refuseOnSocket(
   message: string,
   headers: readonly string[] = [],
 ): void {
+  // Of a socket that Node hands over (CONNECT, Upgrade) nobody else hears that it breaks, and such an error ends the process.
+  socket.on("error", () => socket.destroy());
   if (!socket.writable) return void socket.destroy();
   const body = `bqtape: ${message}\n`;
   const lines = [

@@ -27,6 +27,8 @@ export class TlsTerminator {
     const key = connectionKey(socket);
     this.#waiting.set(key, secured);
     socket.once("close", () => this.#waiting.delete(key));
+    // The TLS socket takes this over. The listener leaves sockets open whose other side has ended: HTTP/2 would never tell.
+    socket.allowHalfOpen = false;
     server.emit("connection", socket);
   }
 

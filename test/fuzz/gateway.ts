@@ -3,19 +3,33 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { openSearch } from "../../src/archive/search.ts";
 import { BIGQUERY_HOST, INTERCEPTED_HOSTS, STORAGE_HOST } from "../../src/bigquery/hosts.ts";
 import { ask, type Target, testConfig } from "../support/gateway.ts";
 import type { LogEntry } from "../support/serve.ts";
+import type { Holding } from "./probe.ts";
 import { type FuzzUpstream, requestKey } from "./upstream.ts";
 
 /** Level of pino's from which on a log line says that something is wrong with the gateway itself. */
 const FATAL = 60;
-/** Milliseconds for the gateway to let go of what clients have closed. */
-const SETTLE = 30_000;
-/** Bytes that its resident set may have grown by, when all is over. */
-const GROWTH = 64 * 1024 * 1024;
+/** Milliseconds for an agent to answer an HTTP/2 ping. */
+const AGENT_IDLE = 10_000;
+/** Milliseconds for the gateway to let go of what clients have closed: some HTTP/2 connections only when pings are unanswered. */
+const SETTLE = 4 * AGENT_IDLE;
+/** Milliseconds for it to start, to answer, to end. */
+const PATIENCE = 30_000;
+const MIB = 2 ** 20;
+/** Bytes that may be reachable beyond those at the start, when all is over: code that was compiled, tables that are bounded. */
+const REACHABLE_GROWTH = 24 * MIB;
+/** Bytes that its resident set may have grown by: what is freed is not given back at once, 370 MiB were seen in 30 s. */
+const RESIDENT_GROWTH = 1024 * MIB;
+
+interface Held extends Holding {
+  /** Open files and sockets. */
+  readonly files: number;
+}
 
 /** `bqtape serve` in a process of its own, and all that can be seen of it from outside. */
 export class FuzzedGateway {
@@ -24,7 +38,7 @@ export class FuzzedGateway {
   readonly #upstream: FuzzUpstream;
   readonly #dataDir: string;
   readonly #complaints: string[];
-  #start = { files: 0, memory: 0 };
+  #start: Held = { files: Number.POSITIVE_INFINITY, reachable: 0, resident: 0 };
 
   static async start(directory: string, upstream: FuzzUpstream): Promise<FuzzedGateway> {
     const overrides = {
@@ -32,36 +46,45 @@ export class FuzzedGateway {
       [STORAGE_HOST]: upstream.storageUrl,
     };
     const { caFile } = upstream.rest;
-    const config = testConfig(directory, upstream.rest, { upstream: { overrides, caFile } });
+    const config = testConfig(directory, upstream.rest, {
+      upstream: { overrides, caFile },
+      limits: { agentIdle: `${AGENT_IDLE}ms` },
+    });
     const file = join(directory, "bqtape.json");
     writeFileSync(file, JSON.stringify(config));
-    const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", file], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const probe = new URL("probe.ts", import.meta.url).href;
+    const child = spawn(
+      process.execPath,
+      ["--expose-gc", "--import", probe, "src/main.ts", "serve", "--config", file],
+      { stdio: ["ignore", "pipe", "pipe", "ipc"] },
+    );
     const orphaned = (): void => void child.kill("SIGKILL");
     process.once("exit", orphaned);
     child.once("exit", () => process.off("exit", orphaned));
     const complaints: string[] = [];
-    child.stderr.setEncoding("utf8").on("data", (text: string) => complaints.push(text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => complaints.push(text));
     const ready = new Promise<LogEntry>((resolve, reject) => {
       child.once("exit", () => reject(new Error(`the gateway did not start: ${complaints.join("")}`)));
-      createInterface({ input: child.stdout }).on("line", (line) => {
+      createInterface({ input: child.stdout as Readable }).on("line", (line) => {
         const entry = JSON.parse(line) as LogEntry;
         if (entry.msg === "ready") resolve(entry);
         if (entry.level >= FATAL) complaints.push(line);
       });
     });
-    const port = Number(
-      String((await ready).proxy)
-        .split(":")
-        .at(-1),
-    );
+    const { proxy } = await inTime(ready, "it did not start").catch((error: unknown) => {
+      orphaned();
+      throw error;
+    });
+    const port = Number(String(proxy).split(":").at(-1));
     const ca = readFileSync(join(directory, "certs", "ca.pem"), "utf8");
     const gateway = new FuzzedGateway(child, upstream, { port, ca }, join(directory, "data"), complaints);
-    await gateway.serves();
-    upstream.disconnect();
-    await delay(200);
-    gateway.#start = { files: gateway.#files(), memory: gateway.#memory() };
+    try {
+      await gateway.serves();
+      await gateway.countFromHere();
+    } catch (error) {
+      await gateway.kill();
+      throw error;
+    }
     return gateway;
   }
 
@@ -94,18 +117,21 @@ export class FuzzedGateway {
   /** @throws when a good request is not answered. */
   async serves(): Promise<void> {
     const request = { path: "/bigquery/v2/projects", session: "good" };
-    const late = delay(10_000, undefined, { ref: false }).then(() => Promise.reject(new Error("no answer")));
-    const answer = await Promise.race([ask(this.target, request), late]);
+    const answer = await inTime(ask(this.target, request), "no answer");
     if (answer.status !== 200) throw new Error(`${BIGQUERY_HOST} was answered ${answer.status}`);
   }
 
-  /** From here on memory is counted: what is loaded and compiled at first use is there by now. */
-  warm(): void {
-    this.#start = { ...this.#start, memory: this.#memory() };
+  /** Leaks are counted from here. */
+  async countFromHere(): Promise<void> {
+    this.#upstream.disconnect();
+    await delay(200);
+    const held = await this.#held();
+    // What is open is settled from the first: clients that have just left are not part of it.
+    this.#start = { ...held, files: Math.min(held.files, this.#start.files) };
   }
 
   /** All that must hold when every client has gone; each failure in words. */
-  async verdict(): Promise<string[]> {
+  async verdict(report: (line: string) => void): Promise<string[]> {
     const failures: string[] = [];
     const attempt = async (what: string, check: () => Promise<string | undefined>): Promise<void> => {
       try {
@@ -119,8 +145,11 @@ export class FuzzedGateway {
       await this.serves();
       return undefined;
     });
-    await attempt("open files and sockets", () => this.#settles(() => this.#leakedFiles()));
-    await attempt("memory", () => this.#settles(() => this.#leakedMemory()));
+    await attempt("leaks", async () => {
+      const { held, failure } = await this.#settled();
+      report(`at the start ${inWords(this.#start)}; at the end ${inWords(held)}`);
+      return failure;
+    });
     await attempt("the process", async () => this.complaint());
     await attempt("its end", () => this.#end());
     await attempt("recordings", () => this.#unrecorded());
@@ -134,31 +163,21 @@ export class FuzzedGateway {
     await exited;
   }
 
-  async #settles(check: () => string | undefined): Promise<string | undefined> {
+  /** What it holds when it has let go of what it will let go of. */
+  async #settled(): Promise<{ held: Held; failure: string | undefined }> {
     for (const deadline = performance.now() + SETTLE; ; await delay(250)) {
       this.#upstream.disconnect();
-      const failure = check();
-      if (failure === undefined || performance.now() > deadline) return failure;
+      const held = await this.#held();
+      const failure = grown(this.#start, held);
+      if (failure === undefined || performance.now() > deadline) return { held, failure };
     }
-  }
-
-  #leakedFiles(): string | undefined {
-    const files = this.#files();
-    return files <= this.#start.files
-      ? undefined
-      : `${files} are open, ${this.#start.files} were at the start`;
-  }
-
-  #leakedMemory(): string | undefined {
-    const grown = this.#memory() - this.#start.memory;
-    return grown <= GROWTH ? undefined : `${Math.round(grown / 2 ** 20)} MiB more than at the start`;
   }
 
   async #end(): Promise<string | undefined> {
     if (!this.alive) return "it had ended before";
     const exited = once(this.#process, "exit");
     this.#process.kill("SIGTERM");
-    const [code, signal] = await exited;
+    const [code, signal] = await inTime(exited, `it still runs ${PATIENCE / 1000} s after SIGTERM`);
     return code === 0 ? undefined : `exit code ${code ?? signal}: ${this.#complaints.join("")}`;
   }
 
@@ -188,13 +207,42 @@ export class FuzzedGateway {
     return `reached upstream without being recorded: ${shown.join("; ")}`;
   }
 
-  #files(): number {
-    return readdirSync(`/proc/${this.#process.pid}/fd`).length;
+  async #held(): Promise<Held> {
+    const answer = once(this.#process, "message");
+    if (!this.alive) throw new Error("it has ended");
+    this.#process.send("measure");
+    const [holding] = (await inTime(answer, "it does not tell what it holds")) as [Holding];
+    return { ...holding, files: readdirSync(`/proc/${this.#process.pid}/fd`).length };
   }
+}
 
-  /** Its resident set, in bytes. */
-  #memory(): number {
-    const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+function grown(start: Held, now: Held): string | undefined {
+  const failures: string[] = [];
+  if (now.files > start.files) failures.push(`${now.files} files and sockets are open, ${start.files} were`);
+  if (now.reachable > start.reachable + REACHABLE_GROWTH)
+    failures.push(`${mib(now.reachable - start.reachable)} more are reachable`);
+  if (now.resident > start.resident + RESIDENT_GROWTH)
+    failures.push(`${mib(now.resident - start.resident)} more are resident`);
+  return failures.length === 0 ? undefined : failures.join("; ");
+}
+
+function inWords({ files, reachable, resident }: Held): string {
+  return `${files} files, ${mib(reachable)} reachable, ${mib(resident)} resident`;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`;
+}
+
+async function inTime<Result>(promise: Promise<Result>, otherwise: string): Promise<Result> {
+  const over = new AbortController();
+  const late = delay(PATIENCE, undefined, { signal: over.signal }).then(() => {
+    throw new Error(otherwise);
+  });
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    over.abort();
   }
 }

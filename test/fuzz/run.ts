@@ -23,8 +23,10 @@ const ROUND = 200;
 const SUSPECTS = 32;
 /** What goes wrong may take a moment that does not come each time. */
 const REPEATS = 10;
-/** Cases after which memory is counted. */
-const WARM = 600;
+/** Cases before leaks are counted, when what is loaded and compiled at first use is there; the time begins behind them. */
+const WARM = 400;
+/** Milliseconds to look for the case that is to blame. */
+const SEARCH = 60_000;
 
 /**
  * Throws cases at a gateway: those that failed once first, then new ones until the time is over.
@@ -36,35 +38,34 @@ export async function fuzz({ milliseconds, seed, only, report }: FuzzOptions): P
   const directory = temporaryDirectory();
   const upstream = await startFuzzUpstream(directory);
   const gateway = await FuzzedGateway.start(directory, upstream);
-  const random = new Random(seed);
-  const deadline = performance.now() + milliseconds;
   const failures: string[] = [];
   let played = 0;
-  let queue = Array.from({ length: REPEATS }, () => only ?? known.cases).flat();
+  const round = async (seeds: readonly number[]): Promise<boolean> => {
+    const begun: number[] = [];
+    const failure = await playAll(gateway, seeds, begun);
+    played += begun.length;
+    if (failure === undefined) return true;
+    failures.push(failure, await culprit(begun.slice(-SUSPECTS), report));
+    return false;
+  };
+  const random = new Random(seed);
+  const some = (count: number): number[] => Array.from({ length: count }, () => random.word());
+  const begun = performance.now();
   try {
-    for (;;) {
-      if (queue.length === 0 && only === undefined && performance.now() < deadline)
-        queue = Array.from({ length: ROUND }, () => random.word());
-      if (queue.length === 0) break;
-      const round = queue;
-      queue = [];
-      const recent: number[] = [];
-      const failure = await playAll(gateway, round, recent);
-      played += round.length;
-      if (failure !== undefined) {
-        failures.push(failure, await culprit(recent.slice(-SUSPECTS), report));
-        break;
-      }
-      if (played >= WARM && played - round.length < WARM) gateway.warm();
-    }
-    if (failures.length === 0) failures.push(...(await gateway.verdict()));
+    const first = Array.from({ length: REPEATS }, () => only ?? known.cases).flat();
+    let well = (await round(first)) && (await round(some(WARM)));
+    if (well) await gateway.countFromHere();
+    const deadline = performance.now() + milliseconds;
+    if (well && only !== undefined) well = await round(first);
+    else while (well && performance.now() < deadline) well = await round(some(ROUND));
+    const seconds = Math.round((performance.now() - begun) / 1000);
+    if (well) failures.push(...(await gateway.verdict(report)));
+    const requests = [...upstream.reached.values()].reduce((sum, times) => sum + times, 0);
+    report(`${played} cases in ${seconds} s, ${requests} requests upstream`);
   } finally {
     await gateway.kill();
     await upstream.close();
   }
-  report(
-    `${played} cases, ${[...upstream.reached.values()].reduce((sum, times) => sum + times, 0)} requests upstream`,
-  );
   return failures;
 }
 
@@ -102,7 +103,9 @@ async function playAll(
 async function culprit(seeds: readonly number[], report: (line: string) => void): Promise<string> {
   report(`looking for the case among the last ${seeds.length}: ${seeds.join(" ")}`);
   let suspects = [...new Set(seeds)].map(caseOf);
+  const deadline = performance.now() + SEARCH;
   while (suspects.length > 1) {
+    if (performance.now() > deadline) return `one of these:\n${suspects.map(describeCase).join("\n")}`;
     const half = suspects.slice(0, Math.ceil(suspects.length / 2));
     const other = suspects.slice(half.length);
     if (await breaks(half)) suspects = half;
@@ -110,7 +113,7 @@ async function culprit(seeds: readonly number[], report: (line: string) => void)
     else return `together, and none by itself:\n${suspects.map(describeCase).join("\n")}`;
   }
   const [only] = suspects;
-  return only === undefined ? "" : describeCase(await smallest(only));
+  return only === undefined ? "" : describeCase(await smallest(only, deadline));
 }
 
 /** Whether these cases break a fresh gateway. */
@@ -131,13 +134,14 @@ async function breaks(cases: readonly Case[]): Promise<boolean> {
 }
 
 /** The case with as few actions, and its last bytes as few, as still break a gateway. */
-async function smallest(found: Case): Promise<Case> {
+async function smallest(found: Case, deadline: number): Promise<Case> {
   let best = found;
   for (let index = best.actions.length - 1; index >= 0; index -= 1) {
+    if (performance.now() > deadline) return best;
     const actions = best.actions.filter((_, at) => at !== index);
     if (await breaks([{ ...best, actions }])) best = { ...best, actions };
   }
-  for (let step = 0; step < 6; step += 1) {
+  for (let step = 0; step < 6 && performance.now() < deadline; step += 1) {
     const actions = best.actions.map(
       (action): Action =>
         action.type === "write" && action.bytes.length > 64

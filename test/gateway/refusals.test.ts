@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as dial } from "node:net";
 import { test } from "node:test";
 import { ask, connect, type GatewayUnderTest, gatewayUnderTest, testConfig } from "../support/gateway.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -170,4 +172,15 @@ test("without a credential nothing is forwarded, and the agent is told 503", OPT
   assert.equal(answer.status, 503);
   assert.match(answer.body.toString(), /has no credential for BigQuery now/);
   assert.deepEqual(reached, []);
+});
+
+// The refusal is written to a socket that nobody listens to but the gateway; its error once ended the process.
+test("an agent that asks for an upgrade and resets its connection harms nobody else", OPTIONS, async (t) => {
+  const { gateway } = await guarded(t);
+  const socket = dial(gateway.proxy.port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  socket.resetAndDestroy();
+  await once(socket, "close");
+  assert.equal((await connect(gateway.proxy.port, "evil.example:443")).status, 403);
 });

@@ -55,8 +55,16 @@ export async function gatewayUnderTest(
   network: Parameters<typeof startGateway>[2] = {},
 ): Promise<GatewayUnderTest> {
   const config = configSchema.parse(input);
-  const gateway = await startGateway(config, pino({ level: "silent" }), network);
-  test.after(() => gateway.close());
+  // A test whose time is over goes on, and what it starts then nobody closes.
+  test.signal.throwIfAborted();
+  const starting = startGateway(config, pino({ level: "silent" }), network);
+  test.after(() =>
+    starting.then(
+      (started) => started.close(),
+      () => undefined,
+    ),
+  );
+  const gateway = await starting;
   return {
     ...gateway,
     dataDir: config.dataDir,

@@ -1,9 +1,9 @@
+import crypto from "node:crypto";
 import { channel } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { PassThrough } from "node:stream";
 import { Proxy as MitmProxy } from "http-mitm-proxy";
 import type { StockInspection, StockOptions, StockOrder, StockReport } from "./stock.ts";
@@ -20,7 +20,15 @@ const servers: Server[] = [];
 channel("tracing:net.server.listen:asyncEnd").subscribe((message) => {
   servers.push((message as { server: Server }).server);
 });
-const stalls = monitorEventLoopDelay({ resolution: 1 });
+
+let keysInPlace = 0;
+const { generateKeyPairSync } = crypto;
+Object.assign(crypto, {
+  generateKeyPairSync: (...options: Parameters<typeof generateKeyPairSync>) => {
+    keysInPlace += 1;
+    return generateKeyPairSync(...options);
+  },
+});
 
 const proxy = new MitmProxy();
 if (hooks.includes("swap-bearer")) {
@@ -64,13 +72,12 @@ async function inspect(): Promise<StockInspection> {
     type: "inspection",
     ports: open.map((server) => (server.address() as AddressInfo).port),
     connections: (await Promise.all(counts)).reduce((sum, count) => sum + count, 0),
-    longestStall: stalls.max / 1e6,
+    keysInPlace,
     timeout: proxy.timeout,
   };
 }
 
 process.on("message", (order: StockOrder) => {
-  if (order === "watch-stalls") stalls.enable();
   if (order === "close") proxy.close();
   void inspect().then(tell);
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import type { TestUpstream } from "../../support/upstream.ts";
@@ -21,15 +22,15 @@ export interface StockOptions {
   readonly random?: number;
 }
 
-export type StockOrder = "inspect" | "watch-stalls" | "close";
+export type StockOrder = "inspect" | "close";
 
 export interface StockInspection {
   readonly type: "inspection";
   /** Every port that the process listens on. */
   readonly ports: readonly number[];
   readonly connections: number;
-  /** Milliseconds for which the event loop did nothing else, since it is watched. */
-  readonly longestStall: number;
+  /** Key pairs made by the thread that carries traffic. */
+  readonly keysInPlace: number;
   /** Of the proxy's own sockets. */
   readonly timeout: number;
 }
@@ -41,8 +42,8 @@ export type StockReport =
 
 export interface Stock extends Side {
   readonly directory: string;
-  /** All that it has printed so far. */
-  readonly printed: () => string;
+  /** Resolves when it has printed that. */
+  prints(pattern: RegExp): Promise<void>;
   /** Gives an order, and resolves with how things are after it. */
   tell(order: StockOrder): Promise<StockInspection>;
   /** Stops it in its tracks, or lets it go on: what comes in the meantime it finds all at once. */
@@ -57,6 +58,7 @@ export async function stock(
   upstreams: readonly TestUpstream[],
   { directory = join(temporaryDirectory(), "ca"), hooks = [], random }: Partial<StockOptions> = {},
 ): Promise<Stock> {
+  test.signal.throwIfAborted();
   const ca = upstreams.map(({ caFile }) => readFileSync(caFile, "utf8"));
   const options: StockOptions = { directory, ca, hooks, ...(random !== undefined && { random }) };
   const fixture = fileURLToPath(new URL("stock.fixture.ts", import.meta.url));
@@ -79,7 +81,9 @@ export async function stock(
     ca: authority,
     authority: new URL(upstreams[0]?.url ?? "https://127.0.0.1:1").host,
     directory,
-    printed: () => printed,
+    async prints(pattern) {
+      while (!pattern.test(printed)) await delay(20, undefined, { signal: test.signal });
+    },
     hold: (held) => void child.kill(held ? "SIGSTOP" : "SIGCONT"),
     tell(order) {
       const inspection = reported(child, isInspection, () => printed);

@@ -99,7 +99,7 @@ defect(6, "no file is named after what an agent asks for", {
     const outside = temporaryDirectory();
     const side = await stock(t, [upstream], { directory: join(outside, "proxy", "ca") });
     await open(t, side, { authority: "../../pwned:443", trusting: true });
-    await settled(() => named(outside, "pwned").length);
+    await settled(t, () => named(outside, "pwned").length);
     const [, ...deeper] = named(outside, "pwned")[0]?.split("/") ?? [];
     assert.ok(deeper.length < 2, "it is not in proxy/ca");
   },

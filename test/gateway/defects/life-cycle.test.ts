@@ -91,7 +91,7 @@ defect(19, "hooks run one after the other, nothing is printed, and a client's er
     const { connections } = await side.tell("inspect");
     assert.ok(connections > 0);
     assert.deepEqual([secure.readableEnded, secure.destroyed], [false, false]);
-    assert.match(side.printed(), /starting server for 127\.0\.0\.1/);
-    assert.match(side.printed(), /HTTPS_CLIENT_ERROR/);
+    await side.prints(/starting server for 127\.0\.0\.1/);
+    await side.prints(/HTTPS_CLIENT_ERROR/);
   },
 });
