@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { unlink } from "node:fs/promises";
-import { setImmediate, setTimeout } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import { type JournalError, journalError } from "./errors.ts";
 import { encodeFrame, type JournalRecord, Page } from "./frame.ts";
 import { type Recovery, recover } from "./recovery.ts";
@@ -55,12 +55,6 @@ const SMALL_WRITE = 64 * 1024;
 const SLOW_WRITE = 20;
 const SLOW_FOR = 1_000;
 
-/**
- * Milliseconds between the beginnings of two syncs, while several exchanges want them: a sync costs 110 µs of processor time
- * however many share it. Who is alone never waits.
- */
-const SYNC_PAUSE = 2;
-
 const DONE = Promise.resolve();
 
 /**
@@ -98,9 +92,6 @@ export class Journal {
   #writing = false;
   #syncing = false;
   #slowUntil = 0;
-  /** When the last sync began, and whether more than one waited for it. */
-  #syncBegan = 0;
-  #company = false;
   #linger: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
 
@@ -167,7 +158,7 @@ export class Journal {
       this.#pendingBytes += buffer.length;
     }
     this.#appended = this.#written + this.#pendingBytes;
-    this.#linger ??= globalThis.setTimeout(() => this.#write(), LINGER);
+    this.#linger ??= setTimeout(() => this.#write(), LINGER);
   }
 
   /**
@@ -299,12 +290,11 @@ export class Journal {
     this.#syncing = true;
     try {
       while (this.#untilSynced.length > 0 && this.#state === "open") {
-        await this.#gather();
+        // What comes in the same turn of the event loop shares a sync.
+        await setImmediate();
         this.#write();
         if (this.#pending.length > 0) await this.#whenWritten();
         const written = this.#written;
-        this.#syncBegan = performance.now();
-        this.#company = this.#untilSynced.length > 1;
         await this.#segment.sync();
         this.#segment.growBehind(written);
         this.#synced = Math.max(this.#synced, written);
@@ -316,14 +306,6 @@ export class Journal {
     } finally {
       this.#syncing = false;
     }
-  }
-
-  /** Waits for those that are likely to come soon. */
-  async #gather(): Promise<void> {
-    const pause = this.#company ? this.#syncBegan + SYNC_PAUSE - performance.now() : 0;
-    if (pause > 0) await setTimeout(pause);
-    // What comes in the same turn of the event loop shares a sync, too.
-    else await setImmediate();
   }
 
   get #segmentFull(): boolean {
@@ -345,7 +327,7 @@ export class Journal {
     this.#failure = journalError(broken ? "broken" : "stalled", "recording failed", cause);
     const waiters = [...this.#untilWritten.splice(0), ...this.#untilSynced.splice(0)];
     for (const waiter of waiters) waiter.reject(this.#failure);
-    if (!broken) globalThis.setTimeout(() => this.#retry(), RETRY);
+    if (!broken) setTimeout(() => this.#retry(), RETRY);
   }
 
   #retry(): void {
