@@ -49,7 +49,7 @@ export class ArchiveStore {
    * Exchanges of the batch that have not ended yet, and are not written yet: most end in the batch that they begin in, and
    * one insert costs half of an insert and an update that makes the row longer.
    */
-  readonly #begun = new Map<string, Begun>();
+  #begun = new Map<string, Begun>();
 
   /** @throws {ArchiveError} when the file cannot be an archive of this version. */
   constructor(file: string) {
@@ -76,9 +76,10 @@ export class ArchiveStore {
       this.#writeBegun();
       this.#do.moveCheckpoint.run(journal, batch.next);
       this.#do.commit.run();
+      this.#open.renew();
     } catch (error) {
       this.#open.clear();
-      this.#begun.clear();
+      this.#begun = new Map();
       this.#sessions.clear();
       // After some failures (a full disk) SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#do.rollback.run();
@@ -169,7 +170,7 @@ export class ArchiveStore {
         this.#do.running.run(...values);
       });
     }
-    this.#begun.clear();
+    this.#begun = new Map();
   }
 
   #body({ exchange, direction, sequence, offset, bytes }: BodyChunk): void {

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
-import { type JournalError, journalError } from "./errors.ts";
+import { JournalError, journalError } from "./errors.ts";
 import { encodeFrame, type JournalRecord, Page } from "./frame.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { SegmentFile, SyncError } from "./segment-file.ts";
@@ -302,7 +302,7 @@ export class Journal {
       }
     } catch (cause) {
       // Who failed to write has told everybody.
-      if (cause instanceof SyncError) this.#fail(cause);
+      if (!(cause instanceof JournalError)) this.#fail(cause);
     } finally {
       this.#syncing = false;
     }

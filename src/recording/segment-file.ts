@@ -21,7 +21,8 @@ export class SegmentFile {
   readonly base: number;
   readonly #fd: number;
   readonly #maxSize: number;
-  readonly #syncs = new Set<Promise<void>>();
+  #syncs = 0;
+  #lastSynced: (() => void) | undefined;
   #size = SEGMENT_HEADER;
   #growing: Promise<void> | undefined;
   #sealed = false;
@@ -110,21 +111,26 @@ export class SegmentFile {
 
   /** Resolves when what was written before is on the disk. @throws {SyncError} */
   async sync(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    fdatasync(this.#fd, (error) =>
-      error ? reject(new SyncError(error.message, { cause: error })) : resolve(),
-    );
-    this.#syncs.add(promise);
+    this.#syncs += 1;
     try {
-      await promise;
+      await new Promise<void>((resolve, reject) => {
+        fdatasync(this.#fd, (error) =>
+          error ? reject(new SyncError(error.message, { cause: error })) : resolve(),
+        );
+      });
     } finally {
-      this.#syncs.delete(promise);
+      this.#syncs -= 1;
+      if (this.#syncs === 0) this.#lastSynced?.();
     }
   }
 
   /** Closes it once nothing is at work on it. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#syncs);
+    if (this.#syncs > 0) {
+      await new Promise<void>((resolve) => {
+        this.#lastSynced = resolve;
+      });
+    }
     await promisify(close)(this.#fd);
   }
 
