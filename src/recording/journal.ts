@@ -55,6 +55,9 @@ const SMALL_WRITE = 64 * 1024;
 const SLOW_WRITE = 20;
 const SLOW_FOR = 1_000;
 
+/** Milliseconds that a sync waits at most for more to share it. */
+const MAX_GATHERING = 2;
+
 const DONE = Promise.resolve();
 
 /**
@@ -290,8 +293,7 @@ export class Journal {
     this.#syncing = true;
     try {
       while (this.#untilSynced.length > 0 && this.#state === "open") {
-        // What comes in the same turn of the event loop shares a sync.
-        await setImmediate();
+        await this.#gather();
         this.#write();
         if (this.#pending.length > 0) await this.#whenWritten();
         const written = this.#written;
@@ -305,6 +307,18 @@ export class Journal {
       if (!(cause instanceof JournalError)) this.#fail(cause);
     } finally {
       this.#syncing = false;
+    }
+  }
+
+  /**
+   * What comes in the same turn of the event loop shares a sync, and what comes in the next ones as long as each brings more:
+   * a sync costs 75 µs of processor time however many share it. To wait idly for more would cost more than it saves.
+   */
+  async #gather(): Promise<void> {
+    const until = performance.now() + MAX_GATHERING;
+    for (let count = 0; count < this.#untilSynced.length && performance.now() < until; ) {
+      count = this.#untilSynced.length;
+      await setImmediate();
     }
   }
 

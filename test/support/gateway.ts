@@ -48,6 +48,9 @@ export function testConfig(
   };
 }
 
+/** Milliseconds for an exchange to end once its agent has the answer; one that still runs is shown as such. */
+const END_LIMIT = 1_000;
+
 /** A gateway in this process, closed when the test ends. */
 export async function gatewayUnderTest(
   test: TestContext,
@@ -70,17 +73,26 @@ export async function gatewayUnderTest(
     dataDir: config.dataDir,
     ca: readFileSync(config.ca.cert, "utf8"),
     async exchanges() {
-      await gateway.archived();
-      const search = new ArchiveSearch(config.dataDir, true);
-      try {
-        const sessions = [...search.sessions({ limit: 1000 }).map(({ id }) => id), "none"];
-        const exchanges = sessions.flatMap((id) => [...search.exchanges(id)]);
-        return exchanges.sort((a, b) => (a.id < b.id ? -1 : 1));
-      } finally {
-        search.close();
+      // An agent has its answer a moment before the end is recorded.
+      for (const deadline = performance.now() + END_LIMIT; ; ) {
+        await gateway.archived();
+        const exchanges = archivedIn(config.dataDir);
+        const over = exchanges.every(({ outcome }) => outcome !== "running");
+        if (over || performance.now() > deadline) return exchanges;
       }
     },
   };
+}
+
+function archivedIn(dataDir: string): ArchivedExchange[] {
+  const search = new ArchiveSearch(dataDir, true);
+  try {
+    const sessions = [...search.sessions({ limit: 1000 }).map(({ id }) => id), "none"];
+    const exchanges = sessions.flatMap((id) => [...search.exchanges(id)]);
+    return exchanges.sort((a, b) => (a.id < b.id ? -1 : 1));
+  } finally {
+    search.close();
+  }
 }
 
 export interface Target {
