@@ -8,7 +8,7 @@ export interface Machine {
   readonly memoryGiB: number;
   readonly kernel: string;
   readonly node: string;
-  /** Microseconds of one 4 KiB write with O_DSYNC, as a journal makes it: median and 99th percentile. */
+  /** Microseconds of one 4 KiB write with O_DSYNC, to tell disks apart: median and 99th percentile. */
   readonly syncP50: number;
   readonly syncP99: number;
   /** Average number of runnable threads in the last minute, before the run: 0 on a quiet machine. */

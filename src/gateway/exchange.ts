@@ -75,8 +75,8 @@ async function forward(exchange: Exchange): Promise<void> {
   recording.enter("decide");
   const { description } = received;
   const decision = decide(description);
-  const operation = description.known ? summary(description.operation) : { name: "unknown" };
-  await record(exchange, operation, decision, received.body);
+  const summarized = description.known ? summary(description.operation) : { name: "unknown" };
+  await record(exchange, summarized, decision, received.body);
   if (!description.known || decision.refusal !== undefined) {
     const { status, reason, message } = decision.refusal ?? NOT_RULED;
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));

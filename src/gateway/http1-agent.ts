@@ -1,22 +1,21 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { AgentGone, type AgentRequest, type AgentSide } from "./agent.ts";
+import { AgentWait } from "./agent-wait.ts";
 import { Flow, type FlowBounds, type FlowPart, NO_PART } from "./flow.ts";
-import { type Limits, TimeoutError } from "./limits.ts";
-import { Wait } from "./patience.ts";
+import type { Limits } from "./limits.ts";
 
 /** An agent that speaks HTTP/1.1. */
 export class Http1Agent implements AgentSide, AgentRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #limits: Limits;
   readonly #body: Flow | undefined;
+  readonly #taken: AgentWait;
   #onGone: (() => void) | undefined;
-  #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, bounds: FlowBounds, limits: Limits) {
     this.#request = request;
     this.#response = response;
-    this.#limits = limits;
+    this.#taken = new AgentWait(response, limits.agentIdle, () => this.gone);
     this.#body = hasBody(request) ? bodyOf(request, bounds) : undefined;
     response.once("close", () => this.#closed());
   }
@@ -76,11 +75,11 @@ export class Http1Agent implements AgentSide, AgentRequest {
   }
 
   drained(): Promise<void> {
-    return this.#response.writableNeedDrain ? this.#until("drain") : Promise.resolve();
+    return this.#response.writableNeedDrain ? this.#taken.until("drain") : Promise.resolve();
   }
 
   finished(): Promise<void> {
-    return this.#response.writableFinished ? Promise.resolve() : this.#until("finish");
+    return this.#response.writableFinished ? Promise.resolve() : this.#taken.until("finish");
   }
 
   answer(status: number, headers: readonly string[], body: Buffer): void {
@@ -95,31 +94,16 @@ export class Http1Agent implements AgentSide, AgentRequest {
 
   fail(error: Error): void {
     this.#body?.fail(error);
-    this.#waiting?.reject(error);
+    this.#taken.fail(error);
   }
 
   close(): void {
     this.#body?.close();
   }
 
-  async #until(event: "drain" | "finish"): Promise<void> {
-    if (this.#response.destroyed) throw new AgentGone();
-    const waiting = Promise.withResolvers<void>();
-    this.#waiting = waiting;
-    this.#response.once(event, waiting.resolve);
-    const late = (): void => waiting.reject(new TimeoutError("the agent takes nothing"));
-    const wait = new Wait(this.#limits.agentIdle, late);
-    try {
-      await waiting.promise;
-    } finally {
-      wait.end();
-      this.#response.off(event, waiting.resolve);
-    }
-  }
-
   #closed(): void {
     if (this.#response.writableFinished) return;
-    this.#waiting?.reject(new AgentGone());
+    this.#taken.fail(new AgentGone());
     this.#onGone?.();
   }
 }
@@ -144,8 +128,6 @@ function bodyOf(request: IncomingMessage, bounds: FlowBounds): Flow {
     // It closes at its end, too; to make an error costs as much as to encrypt an answer.
     if (flow.open) flow.fail(new AgentGone());
   });
-  // http-mitm-proxy pauses every request before its hooks.
-  request.resume();
   return flow;
 }
 

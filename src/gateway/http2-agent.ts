@@ -5,21 +5,20 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { AgentGone, type AgentRequest, type AgentSide } from "./agent.ts";
+import { AgentWait } from "./agent-wait.ts";
 import { Flow, type FlowBounds, type FlowPart, NO_PART } from "./flow.ts";
-import { type Limits, TimeoutError } from "./limits.ts";
-import { Wait } from "./patience.ts";
+import type { Limits } from "./limits.ts";
 
 /** An agent that speaks HTTP/2: REST, as Go's clients do, or gRPC. */
 export class Http2Agent implements AgentSide {
   readonly request: AgentRequest;
   readonly #stream: ServerHttp2Stream;
-  readonly #limits: Limits;
   readonly #body: Flow | undefined;
+  readonly #taken: AgentWait;
   #trailers: readonly string[] = [];
   #status = 0;
   #ended = false;
   #onGone: (() => void) | undefined;
-  #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(
     stream: ServerHttp2Stream,
@@ -29,7 +28,7 @@ export class Http2Agent implements AgentSide {
     limits: Limits,
   ) {
     this.#stream = stream;
-    this.#limits = limits;
+    this.#taken = new AgentWait(stream, limits.agentIdle, () => this.gone);
     this.request = requestOf(headers, rawHeaders);
     stream.on("error", (error) => this.#body?.fail(error));
     stream.once("close", () => this.#closed());
@@ -73,11 +72,11 @@ export class Http2Agent implements AgentSide {
   }
 
   drained(): Promise<void> {
-    return this.#stream.writableNeedDrain ? this.#until("drain") : Promise.resolve();
+    return this.#stream.writableNeedDrain ? this.#taken.until("drain") : Promise.resolve();
   }
 
   async finished(): Promise<void> {
-    if (!this.#sent()) await this.#until("finish");
+    if (!this.#sent()) await this.#taken.until("finish");
     // A request that the answer did not wait for (RFC 9113, section 8.1).
     if (!this.#stream.readableEnded && !this.#stream.closed) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
@@ -101,26 +100,11 @@ export class Http2Agent implements AgentSide {
 
   fail(error: Error): void {
     this.#body?.fail(error);
-    this.#waiting?.reject(error);
+    this.#taken.fail(error);
   }
 
   close(): void {
     this.#body?.close();
-  }
-
-  async #until(event: "drain" | "finish"): Promise<void> {
-    if (this.gone) throw new AgentGone();
-    const waiting = Promise.withResolvers<void>();
-    this.#waiting = waiting;
-    this.#stream.once(event, waiting.resolve);
-    const late = (): void => waiting.reject(new TimeoutError("the agent takes nothing"));
-    const wait = new Wait(this.#limits.agentIdle, late);
-    try {
-      await waiting.promise;
-    } finally {
-      wait.end();
-      this.#stream.off(event, waiting.resolve);
-    }
   }
 
   #sendTrailers(): void {
@@ -131,8 +115,8 @@ export class Http2Agent implements AgentSide {
 
   #closed(): void {
     if (this.#body?.open) this.#body.fail(new AgentGone());
-    if (this.#sent()) return void this.#waiting?.resolve();
-    this.#waiting?.reject(new AgentGone());
+    if (this.#sent()) return void this.#taken.end();
+    this.#taken.fail(new AgentGone());
     this.#onGone?.();
   }
 

@@ -51,7 +51,7 @@ const RETRY = 250;
  * another thread costs 45 µs of both.
  */
 const SMALL_WRITE = 64 * 1024;
-/** A small write that took this many milliseconds met a disk that is behind; for as many, all go by other threads. */
+/** Milliseconds of a small write that say that the disk is behind, and for how many then all writes go by other threads. */
 const SLOW_WRITE = 20;
 const SLOW_FOR = 1_000;
 
