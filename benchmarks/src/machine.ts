@@ -1,6 +1,7 @@
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
+import { MEMORY_LIMIT } from "./processes/memory-group.ts";
 
 export interface Machine {
   readonly cpu: string;
@@ -13,12 +14,15 @@ export interface Machine {
   readonly syncP99: number;
   /** Average number of runnable threads in the last minute, before the run: 0 on a quiet machine. */
   readonly load: number;
+  /** Bytes of memory that each proxy may use, its page cache included; absent: all there is. */
+  readonly memoryLimit?: number;
 }
 
 /** Writes that are timed. */
 const WRITES = 300;
 
-export function describeMachine(directory: string): Machine {
+/** @param limited whether each proxy's memory is limited */
+export function describeMachine(directory: string, limited: boolean): Machine {
   const [first] = cpus();
   const sync = syncLatencies(directory);
   return {
@@ -30,6 +34,7 @@ export function describeMachine(directory: string): Machine {
     syncP50: Math.round(sync[Math.floor(WRITES / 2)] ?? 0),
     syncP99: Math.round(sync[Math.floor(WRITES * 0.99)] ?? 0),
     load: Number(readFileSync("/proc/loadavg", "utf8").split(" ", 1)[0]),
+    ...(limited && { memoryLimit: MEMORY_LIMIT }),
   };
 }
 

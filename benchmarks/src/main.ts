@@ -37,7 +37,7 @@ async function compare(
   options: Options,
   workbench: Workbench,
 ): Promise<void> {
-  const machine = describeMachine(workbench.directory);
+  const machine = describeMachine(workbench.directory, workbench.limited);
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     results.push(await runScenario(scenario, peers, workbench, (line) => process.stderr.write(`${line}\n`)));

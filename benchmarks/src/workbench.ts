@@ -5,14 +5,20 @@ import { join } from "node:path";
 import { issueIdentity } from "./peers/authority.ts";
 import type { RunningPeer, Surroundings } from "./peers/peer.ts";
 import { Child } from "./processes/children.ts";
+import { MEMORY_LIMIT, MemoryGroup } from "./processes/memory-group.ts";
 import type { UpstreamPorts } from "./upstream/main.ts";
 import { BIGQUERY_HOST, STORAGE_HOST, TOKEN_PATH } from "./wire.ts";
+
+/** What is the same for every peer. */
+type Shared = Omit<Surroundings, "directory" | "joins">;
 
 /** Upstream and generator, running, and a directory to work in. */
 export class Workbench {
   readonly upstream: Child;
   readonly #directory: string;
-  readonly #surroundings: Omit<Surroundings, "directory">;
+  /** Whether each peer gets a memory limit; not everybody may set one. */
+  readonly limited: boolean;
+  readonly #surroundings: Shared;
   #generator: Child;
   #starts = 0;
 
@@ -30,10 +36,13 @@ export class Workbench {
     return new Workbench(directory, upstream, { upstream: ports, upstreamCa: ca, upstreamCaFile, keyFile });
   }
 
-  private constructor(directory: string, upstream: Child, surroundings: Omit<Surroundings, "directory">) {
+  private constructor(directory: string, upstream: Child, surroundings: Shared) {
     this.#directory = directory;
     this.upstream = upstream;
     this.#surroundings = surroundings;
+    const probe = this.#memoryGroup();
+    this.limited = probe !== undefined;
+    void probe?.remove();
     this.#generator = this.#startGenerator();
   }
 
@@ -51,12 +60,14 @@ export class Workbench {
     this.#starts += 1;
     const directory = join(this.#directory, `peer-${this.#starts}`);
     mkdirSync(directory);
-    const peer = await start({ ...this.#surroundings, directory });
+    const group = this.#memoryGroup();
+    const peer = await start({ ...this.#surroundings, directory, joins: group?.members });
     return {
       ...peer,
       async stop() {
         await peer.stop();
         rmSync(directory, { recursive: true, force: true });
+        await group?.remove();
       },
     };
   }
@@ -70,6 +81,10 @@ export class Workbench {
     await this.#generator.stop();
     await this.upstream.stop();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #memoryGroup(): MemoryGroup | undefined {
+    return MemoryGroup.make(`bqtape-bench-${process.pid}-${this.#starts}`, MEMORY_LIMIT);
   }
 
   #startGenerator(): Child {

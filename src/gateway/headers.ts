@@ -1,9 +1,12 @@
 import { memoize } from "../recording/memoize.ts";
 import { isSecretHeader } from "../recording/redact.ts";
 
+/** Names others that are of this hop only. */
+const CONNECTION = "connection";
+
 /** Headers of one hop (RFC 9110, section 7.6.1), and those that HTTP/1.1 framing makes anew on each side. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
+  CONNECTION,
   "keep-alive",
   "proxy-authenticate",
   "proxy-authorization",
@@ -22,15 +25,13 @@ interface Reach {
   /** Drop it from requests, from answers. */
   readonly request: boolean;
   readonly answer: boolean;
-  /** It names others that are of this hop only. */
-  readonly connection: boolean;
 }
 
 const reachOf = memoize((name): Reach => {
   const lower = name.toLowerCase();
   const answer = HOP_BY_HOP.has(lower);
   const request = answer || REQUEST_ONLY.has(lower) || isSecretHeader(lower);
-  return { request, answer, connection: lower === "connection" };
+  return { request, answer };
 });
 
 /**
@@ -62,9 +63,10 @@ function endToEnd(raw: readonly string[], message: "request" | "answer"): string
 function namedByConnection(raw: readonly string[]): ReadonlySet<string> | undefined {
   let named: Set<string> | undefined;
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (!reachOf(raw[index] ?? "").connection) continue;
+    const name = raw[index] ?? "";
+    if (name.length !== CONNECTION.length || name.toLowerCase() !== CONNECTION) continue;
     named ??= new Set();
-    for (const name of (raw[index + 1] ?? "").split(",")) named.add(name.trim().toLowerCase());
+    for (const each of (raw[index + 1] ?? "").split(",")) named.add(each.trim().toLowerCase());
   }
   return named;
 }

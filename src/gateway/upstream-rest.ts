@@ -57,6 +57,7 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#head = { status, statusMessage, headers: latin1(controller.rawHeaders) };
     this.#headAwaited?.resolve(this.#head);
+    this.#headAwaited = undefined;
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -27,67 +27,52 @@ export type JournalRecord =
   | { readonly kind: "event"; readonly event: RecordedEvent }
   | { readonly kind: "body"; readonly chunk: BodyChunk };
 
-/** Bytes of a page. */
-const PAGE = 64 * 1024;
-/** Bytes of a body that are copied into their frame: one small buffer costs less to write than two. */
+/** A body of at most so many bytes lies in its frame; a longer one is written from where it is. */
 const COPIED = 8 * 1024;
 
-/**
- * Memory that small frames are made in, side by side, so that they are written as one buffer. It is used again when they
- * are written: a megabyte of new memory a second would keep the garbage collector busy.
- */
-export class Page {
-  readonly #bytes = Buffer.allocUnsafeSlow(PAGE);
-  #used = 0;
-
-  /** Room for so many bytes, of the page while there is some. */
-  room(bytes: number): Buffer {
-    const from = this.#used;
-    return from + bytes <= PAGE ? this.#bytes.subarray(from, from + bytes) : Buffer.allocUnsafe(bytes);
-  }
-
-  /** The first bytes of what {@link room} gave last are taken. */
-  take(frame: Buffer): void {
-    if (frame.buffer === this.#bytes.buffer) this.#used += frame.length;
-  }
-
-  /** Nothing that was made here is needed any more. */
-  reset(): void {
-    this.#used = 0;
-  }
+/** An event's frame at a place of a buffer, which has room for `eventRoom` bytes there. Returns where it ends. */
+export function encodeEvent(json: string, into: Buffer, at: number): number {
+  const length = into.write(json, at + FRAME_HEADER, "utf8");
+  const end = at + FRAME_HEADER + length;
+  into.writeUInt32LE(length, at + 4);
+  into.writeUInt32LE(EVENT, at + 8);
+  into.writeUInt32LE(crc32(into.subarray(at + 4, end)), at);
+  return end;
 }
 
-/** The buffers of one record's frame, in order. A large body's bytes are not copied: they must not change until written. */
-export function encodeFrame(record: JournalRecord, page: Page): Uint8Array[] {
-  const frame = record.kind === "event" ? eventFrame(record.event, page) : bodyFrame(record.chunk, page);
-  page.take(frame);
-  const checksum = crc32(frame.subarray(4));
-  const apart = record.kind === "body" && record.chunk.bytes.length > COPIED ? record.chunk.bytes : undefined;
-  frame.writeUInt32LE(apart === undefined ? checksum : crc32(apart, checksum), 0);
-  return apart === undefined ? [frame] : [frame, apart];
+/** Bytes that the frame of an event takes at most: UTF-8 has three for each of UTF-16's units. */
+export function eventRoom(json: string): number {
+  return FRAME_HEADER + 3 * json.length;
 }
 
-function eventFrame(event: RecordedEvent, page: Page): Buffer {
-  const json = JSON.stringify(event);
-  // UTF-8 takes three bytes at most for each of UTF-16's units.
-  const room = page.room(FRAME_HEADER + 3 * json.length);
-  const length = room.write(json, FRAME_HEADER, "utf8");
-  room.writeUInt32LE(length, 4);
-  room.writeUInt32LE(EVENT, 8);
-  return room.subarray(0, FRAME_HEADER + length);
+/** Whether a body's bytes are copied into its frame: one small buffer costs less to write than two. */
+export function isCopied({ bytes }: BodyChunk): boolean {
+  return bytes.length <= COPIED;
 }
 
-function bodyFrame({ exchange, direction, sequence, offset, bytes }: BodyChunk, page: Page): Buffer {
-  const head = FRAME_HEADER + BODY_HEADER;
-  const copied = bytes.length <= COPIED;
-  const frame = page.room(copied ? head + bytes.length : head);
-  frame.writeUInt32LE(BODY_HEADER + bytes.length, 4);
-  frame.writeUInt32LE(direction === "request" ? REQUEST_BODY : RESPONSE_BODY, 8);
-  parseUuid(exchange, frame, FRAME_HEADER);
-  frame.writeUInt32LE(sequence, FRAME_HEADER + 16);
-  frame.writeBigUInt64LE(BigInt(offset), FRAME_HEADER + 20);
-  if (copied) frame.set(bytes, head);
-  return frame;
+/** Bytes of a body's frame, without those that follow it uncopied. */
+export function bodyRoom(chunk: BodyChunk): number {
+  return FRAME_HEADER + BODY_HEADER + (isCopied(chunk) ? chunk.bytes.length : 0);
+}
+
+/** A body's frame at a place of a buffer, which has room for {@link bodyRoom} bytes there. Returns where it ends. */
+export function encodeBody(chunk: BodyChunk, into: Buffer, at: number): number {
+  const { exchange, direction, sequence, offset, bytes } = chunk;
+  const start = at + FRAME_HEADER;
+  const head = start + BODY_HEADER;
+  into.writeUInt32LE(BODY_HEADER + bytes.length, at + 4);
+  into.writeUInt32LE(direction === "request" ? REQUEST_BODY : RESPONSE_BODY, at + 8);
+  parseUuid(exchange, into, start);
+  into.writeUInt32LE(sequence, start + 16);
+  into.writeUInt32LE(offset >>> 0, start + 20);
+  into.writeUInt32LE(Math.floor(offset / 2 ** 32), start + 24);
+  if (isCopied(chunk)) {
+    into.set(bytes, head);
+    into.writeUInt32LE(crc32(into.subarray(at + 4, head + bytes.length)), at);
+    return head + bytes.length;
+  }
+  into.writeUInt32LE(crc32(bytes, crc32(into.subarray(at + 4, head))), at);
+  return head;
 }
 
 /**

@@ -2,7 +2,8 @@ import { mkdirSync } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { JournalError, journalError } from "./errors.ts";
-import { encodeFrame, type JournalRecord, Page } from "./frame.ts";
+import type { JournalRecord } from "./frame.ts";
+import { type Batch, Outbox } from "./outbox.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { SegmentFile, SyncError } from "./segment-file.ts";
 import { listSegments } from "./segments.ts";
@@ -83,12 +84,7 @@ export class Journal {
   #written: number;
   #synced: number;
   #segment: SegmentFile;
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
-  /** Holds what of the pending buffers is small. */
-  readonly #page = new Page();
-  /** How many of the pending buffers are being written by another thread. */
-  #inFlight = 0;
+  readonly #outbox = new Outbox();
   /** Both in the order of their positions. */
   #untilWritten: Waiter[] = [];
   #untilSynced: Waiter[] = [];
@@ -152,16 +148,9 @@ export class Journal {
    */
   append(record: JournalRecord): void {
     if (this.#state === "broken" || this.#state === "closed") throw this.#refusal();
-    for (const buffer of encodeFrame(record, this.#page)) {
-      const last = this.#pending.at(-1);
-      const joined =
-        last !== undefined && this.#pending.length > this.#inFlight ? join(last, buffer) : undefined;
-      if (joined === undefined) this.#pending.push(buffer);
-      else this.#pending[this.#pending.length - 1] = joined;
-      this.#pendingBytes += buffer.length;
-    }
-    this.#appended = this.#written + this.#pendingBytes;
-    this.#linger ??= setTimeout(() => this.#write(), LINGER);
+    this.#outbox.add(record);
+    this.#appended = this.#written + this.#outbox.bytes;
+    this.#linger ??= setTimeout(() => this.#lingered(), LINGER);
   }
 
   /**
@@ -219,10 +208,15 @@ export class Journal {
     });
   }
 
+  /** Not set anew by each write: what was appended since is early at worst, and a timer per exchange costs 1 µs. */
+  #lingered(): void {
+    this.#linger = undefined;
+    this.#write();
+  }
+
   #write(): void {
     clearImmediate(this.#turn);
-    clearTimeout(this.#linger);
-    this.#turn = this.#linger = undefined;
+    this.#turn = undefined;
     if (this.#state !== "open") return;
     this.#writeAtOnce();
     void this.#writeAll();
@@ -230,29 +224,29 @@ export class Journal {
 
   /** Writes what waits on this thread, if that is little and will be quick; if not, it still waits. */
   #writeAtOnce(): void {
-    const bytes = this.#pendingBytes;
-    if (bytes === 0 || bytes > SMALL_WRITE || this.#pending.length > MAX_BATCH_BUFFERS) return;
+    const { bytes } = this.#outbox;
+    if (bytes === 0 || bytes > SMALL_WRITE) return;
     const from = performance.now();
     if (this.#writing || this.#segmentFull || from < this.#slowUntil) return;
     if (!this.#segment.takes(this.#written, bytes)) return;
+    const batch = this.#outbox.batch(MAX_BATCH_BUFFERS, SMALL_WRITE);
     try {
-      this.#segment.writeSync(this.#pending, this.#written);
+      this.#segment.writeSync(batch.buffers, this.#written);
     } catch (cause) {
       this.#fail(cause);
       return;
     }
-    this.#pending.length = 0;
-    this.#wrote(bytes);
+    this.#wrote(batch);
     const now = performance.now();
     if (now - from > SLOW_WRITE) this.#slowUntil = now + SLOW_FOR;
   }
 
   /** Writes until nothing waits. */
   async #writeAll(): Promise<void> {
-    if (this.#writing || this.#pending.length === 0) return;
+    if (this.#writing || this.#outbox.bytes === 0) return;
     this.#writing = true;
     try {
-      while (this.#pending.length > 0 && this.#state === "open") await this.#writeBatch();
+      while (this.#outbox.bytes > 0 && this.#state === "open") await this.#writeBatch();
     } catch (cause) {
       this.#fail(cause);
     } finally {
@@ -262,28 +256,16 @@ export class Journal {
 
   async #writeBatch(): Promise<void> {
     if (this.#segmentFull) await this.#roll();
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#pending.length && count < MAX_BATCH_BUFFERS && bytes < MAX_BATCH_BYTES) {
-      bytes += this.#pending[count]?.length ?? 0;
-      count += 1;
-    }
-    this.#inFlight = count;
-    try {
-      await this.#segment.write(this.#pending.slice(0, count), this.#written);
-    } finally {
-      this.#inFlight = 0;
-    }
-    this.#pending.splice(0, count);
-    this.#wrote(bytes);
+    const batch = this.#outbox.batch(MAX_BATCH_BUFFERS, MAX_BATCH_BYTES);
+    await this.#segment.write(batch.buffers, this.#written);
+    this.#wrote(batch);
   }
 
-  #wrote(bytes: number): void {
-    this.#pendingBytes -= bytes;
-    this.#written += bytes;
+  #wrote(batch: Batch): void {
+    this.#outbox.written(batch);
+    this.#written += batch.bytes;
     Atomics.store(this.#published, 0, BigInt(this.#written));
     Atomics.notify(this.#published, 0);
-    if (this.#pending.length === 0) this.#page.reset();
     settle(this.#untilWritten, this.#written);
   }
 
@@ -295,7 +277,7 @@ export class Journal {
       while (this.#untilSynced.length > 0 && this.#state === "open") {
         await this.#gather();
         this.#write();
-        if (this.#pending.length > 0) await this.#whenWritten();
+        if (this.#outbox.bytes > 0) await this.#whenWritten();
         const written = this.#written;
         await this.#segment.sync();
         this.#segment.growBehind(written);
@@ -364,11 +346,4 @@ function settle(waiters: Waiter[], position: number): void {
     count += 1;
   }
   if (count > 0) waiters.splice(0, count);
-}
-
-/** Two buffers that lie side by side in memory, as one. */
-function join(first: Uint8Array, second: Uint8Array): Uint8Array | undefined {
-  const end = first.byteOffset + first.length;
-  if (first.buffer !== second.buffer || end !== second.byteOffset) return undefined;
-  return new Uint8Array(first.buffer, first.byteOffset, first.length + second.length);
 }

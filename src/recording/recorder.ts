@@ -6,11 +6,10 @@ import type {
   ExchangeDenied,
   ExchangeRequested,
   HeaderList,
-  Phase,
   RecordedEvent,
 } from "./events.ts";
 import type { Durability, Journal } from "./journal.ts";
-import { PhaseClock } from "./phases.ts";
+import { PhaseClock, type RunningPhase } from "./phases.ts";
 import { uuidv7 } from "./uuid.ts";
 
 export interface RecorderOptions {
@@ -88,14 +87,18 @@ export class ExchangeRecording {
   request(fields: RequestedFields, body: Buffer, options?: { withhold: boolean }): Promise<void> {
     this.enter("commit");
     const { journal, commitRequest } = this.#options;
-    const session = this.#session ?? "";
-    const event = {
+    // Named one by one, here and at the end: to spread them costs a microsecond.
+    const event: ExchangeRequested = {
       type: "exchange.requested",
       time: Date.now(),
       exchange: this.id,
-      session,
-      ...fields,
-    } as const;
+      session: this.#session ?? "",
+      user: fields.user,
+      source: fields.source,
+      request: fields.request,
+      operation: fields.operation,
+      decision: fields.decision,
+    };
     journal.append({ kind: "event", event });
     this.#begun = true;
     this.#request.add(body, options);
@@ -133,26 +136,32 @@ export class ExchangeRecording {
   }
 
   /** From now on, time is spent in this phase. It begins with `receive`. */
-  enter(phase: Phase): void {
+  enter(phase: RunningPhase): void {
     this.#clock.enter(phase);
   }
 
   /** Appends the end. It needs no commit: without it, the exchange reads as incomplete, which is the safe side. */
-  end({ outcome, headers, trailers, refused, ...fields }: EndFields): void {
-    const common = {
+  end(fields: EndFields): void {
+    const { outcome, headers, trailers } = fields;
+    const { bytes, sha256, chunks } = this.#response.summary();
+    const event = {
+      type: outcome === "denied" ? "exchange.denied" : "exchange.completed",
+      outcome,
       time: Date.now(),
       exchange: this.id,
-      ...(this.#session !== undefined && { session: this.#session }),
-      ...fields,
+      session: this.#session,
+      status: fields.status,
+      grpcStatus: fields.grpcStatus,
+      answeredBy: fields.answeredBy,
+      error: fields.error,
+      credential: fields.credential,
       request: this.#request.summary(),
-      response: { ...this.#response.summary(), headers, ...(trailers !== undefined && { trailers }) },
+      response: { bytes, sha256, chunks, headers, trailers },
       phases: this.#clock.summary(),
+      refused: fields.refused,
     };
-    const event: ExchangeCompleted | ExchangeDenied =
-      outcome === "denied"
-        ? { type: "exchange.denied", outcome, ...common, ...(refused !== undefined && { refused }) }
-        : { type: "exchange.completed", outcome, ...common };
-    this.#options.journal.append({ kind: "event", event });
+    // JSON leaves out what is undefined.
+    this.#options.journal.append({ kind: "event", event: event as ExchangeCompleted | ExchangeDenied });
   }
 }
 

@@ -13,9 +13,9 @@ import type {
   RecordedEvent,
   SessionStarted,
 } from "../../src/recording/events.ts";
-import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { encodeSegmentHeader, segmentPath } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
+import { frame } from "../support/frames.ts";
 
 /** A journal written by hand: frame by frame, segment by segment. */
 export class HandWrittenJournal {
@@ -49,12 +49,12 @@ export class HandWrittenJournal {
   }
 
   events(...events: RecordedEvent[]): this {
-    for (const event of events) this.bytes(Buffer.concat(encodeFrame({ kind: "event", event }, new Page())));
+    for (const event of events) this.bytes(frame({ kind: "event", event }));
     return this;
   }
 
   chunk(chunk: BodyChunk): this {
-    return this.bytes(Buffer.concat(encodeFrame({ kind: "body", chunk }, new Page())));
+    return this.bytes(frame({ kind: "body", chunk }));
   }
 
   /** Bytes as they are, sound or not. */

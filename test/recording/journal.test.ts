@@ -4,11 +4,11 @@ import { watch } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RecordedEvent } from "../../src/recording/events.ts";
-import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { Journal } from "../../src/recording/journal.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { listSegments, writtenEnd } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
+import { frame } from "../support/frames.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const MAX = 1024 * 1024 * 1024;
@@ -109,10 +109,7 @@ test("a torn last frame is cut off at the next start, and what was whole is kept
   first.append({ kind: "event", event: event("whole") });
   await first.close();
   const [name = ""] = readdirSync(directory);
-  appendFileSync(
-    join(directory, name),
-    encodeFrame({ kind: "event", event: event("torn") }, new Page())[0]?.subarray(0, 20) ?? "",
-  );
+  appendFileSync(join(directory, name), frame({ kind: "event", event: event("torn") }).subarray(0, 20));
 
   const second = await Journal.open({ directory, maxBytes: MAX });
   assert.equal(second.recovery.truncatedBytes, 20);

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { RecordedEvent } from "../../src/recording/events.ts";
-import { encodeFrame, Page } from "../../src/recording/frame.ts";
 import { type Batch, JournalReader } from "../../src/recording/reader.ts";
 import { SEGMENT_HEADER } from "../../src/recording/segments.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import { gatewayStarted, HandWrittenJournal } from "../archive/support.ts";
+import { frame } from "../support/frames.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -31,13 +31,13 @@ test("records say where they stand: each begins where the one before ends", limi
 });
 
 test("a frame that is still being written is waited for", limit, (t) => {
-  const frame = Buffer.concat(encodeFrame({ kind: "event", event: named("late") }, new Page()));
-  const journal = writtenJournal().events(named("a")).bytes(frame.subarray(0, 20));
+  const whole = frame({ kind: "event", event: named("late") });
+  const journal = writtenJournal().events(named("a")).bytes(whole.subarray(0, 20));
   const reader = readerOf(t, journal);
   assert.deepEqual(namesOf(reader.read(MEBIBYTE)), ["a"]);
   const waiting = reader.read(MEBIBYTE);
   assert.deepEqual([waiting.records, waiting.gaps], [[], []]);
-  journal.bytes(frame.subarray(20));
+  journal.bytes(whole.subarray(20));
   assert.deepEqual(namesOf(reader.read(MEBIBYTE)), ["late"]);
 });
 
@@ -103,7 +103,7 @@ test("a frame longer than what is read at a time comes whole", limit, (t) => {
   const chunk = { exchange: uuidv7(), direction: "response", sequence: 0, offset: 0, bytes } as const;
   const journal = writtenJournal()
     .events(named("a"))
-    .bytes(Buffer.concat(encodeFrame({ kind: "body", chunk }, new Page())));
+    .bytes(frame({ kind: "body", chunk }));
   const reader = readerOf(t, journal);
   const records = [...reader.read(MEBIBYTE).records, ...reader.read(MEBIBYTE).records];
   const last = records.at(-1)?.record;

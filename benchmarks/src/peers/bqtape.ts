@@ -85,6 +85,7 @@ export async function startBqtape(
   const child = Child.program(process.execPath, args, {
     directory,
     name: variant.name,
+    joins: surroundings.joins,
     env: profileTo === undefined ? {} : { BENCH_PROFILE_DIRECTORY: profileTo },
   });
   const port = await ready(child);

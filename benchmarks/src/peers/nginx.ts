@@ -16,7 +16,7 @@ export const nginx: Peer = {
   about: "nginx, TLS to TLS, a reverse proxy with one worker",
   missing: () => (findNginx() === undefined ? "nginx is not installed" : undefined),
   async start(surroundings) {
-    const { directory } = surroundings;
+    const { directory, joins } = surroundings;
     const identity = await issueIdentity("bench nginx", [BIGQUERY_HOST, STORAGE_HOST]);
     writeFileSync(join(directory, "nginx.key"), identity.key, { mode: 0o600 });
     writeFileSync(join(directory, "nginx.pem"), identity.cert);
@@ -25,7 +25,7 @@ export const nginx: Peer = {
     writeFileSync(file, configuration(surroundings, port));
     mkdirSync(join(directory, "temp"));
     const args = ["-p", directory, "-c", file, "-e", "stderr"];
-    const child = Child.program(findNginx() ?? "nginx", args, { directory, name: "nginx" });
+    const child = Child.program(findNginx() ?? "nginx", args, { directory, name: "nginx", joins });
     await reachable(port, child);
     const target = { via: "tls", port, ca: identity.ca } as const;
     return { pid: child.pid, rest: target, stop: () => child.stop() };

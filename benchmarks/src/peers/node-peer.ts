@@ -17,7 +17,8 @@ export function nodePeer(name: string, about: string, script: string, http2: boo
     about,
     async start(surroundings) {
       const url = new URL(script, import.meta.url);
-      const child = Child.script(url, surroundings, { directory: surroundings.directory, name });
+      const { directory, joins } = surroundings;
+      const child = Child.script(url, surroundings, { directory, name, joins });
       const ready = await child.message<NodePeerReady>();
       const target = { via: "connect", port: ready.port, ca: ready.ca ?? surroundings.upstreamCa } as const;
       return {

@@ -1,4 +1,5 @@
 import type { Target } from "../load/load.ts";
+import type { ChildOptions } from "../processes/children.ts";
 import type { UpstreamPorts } from "../upstream/main.ts";
 
 /** What every peer needs to know. */
@@ -11,6 +12,8 @@ export interface Surroundings {
   readonly upstreamCaFile: string;
   /** Google's JSON key of a service account whose token endpoint is the upstream's. */
   readonly keyFile: string;
+  /** Where its memory is limited: the group that its process joins. */
+  readonly joins: ChildOptions["joins"];
 }
 
 /** A peer that runs. */

@@ -24,7 +24,12 @@ export interface ChildOptions {
   readonly name: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly nodeOptions?: readonly string[];
+  /** A file that it writes its process number to before it becomes the program: the members of a control group. */
+  readonly joins?: string | undefined;
 }
+
+/** Becomes the program once it has joined. */
+const JOINING = 'echo $$ > "$0" && exec "$@"';
 
 /** A process of the run. Those that are scripts of ours talk by IPC. */
 export class Child {
@@ -51,7 +56,11 @@ export class Child {
       stdio: ["ignore", log, log, ...channels],
       env: { ...process.env, ...options.env },
     };
-    this.#process = spawn(command, args, spawning);
+    const { joins } = options;
+    this.#process =
+      joins === undefined
+        ? spawn(command, args, spawning)
+        : spawn("sh", ["-c", JOINING, joins, command, ...args], spawning);
     closeSync(log);
     running.add(this.#process);
     this.#process.once("exit", () => running.delete(this.#process));

@@ -14,9 +14,13 @@ export interface Run {
 
 /** The whole run as Markdown. */
 export function toMarkdown({ machine, peers, missing, results, bars }: Run): string {
-  const { cpu, cores, memoryGiB, kernel, node, syncP50, syncP99, load } = machine;
+  const { cpu, cores, memoryGiB, kernel, node, syncP50, syncP99, load, memoryLimit } = machine;
+  const memory =
+    memoryLimit === undefined
+      ? "no limit to a proxy's memory could be set"
+      : `each proxy may use ${memoryLimit / 2 ** 20} MiB of memory, page cache included`;
   return [
-    `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, Node ${node}; a synced 4 KiB write takes ${syncP50} µs (p99 ${syncP99}); load before the run ${load}.`,
+    `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, Node ${node}; a synced 4 KiB write takes ${syncP50} µs (p99 ${syncP99}); load before the run ${load}; ${memory}.`,
     ...missing.map((reason) => `Left out: ${reason}.`),
     peers.map(({ name, about }) => `- **${name}**: ${about}`).join("\n"),
     "### Bars",
