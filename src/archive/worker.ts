@@ -7,7 +7,7 @@ import { ArchiveStore } from "./store.ts";
 import { GrowthWatch } from "./watch.ts";
 
 /** Milliseconds to let a batch gather: a commit costs as much as some twenty exchanges. */
-const LINGER = 20;
+const LINGER = 100;
 /** What was applied is made safe when it amounts to this many bytes of journal, or has lain for this many milliseconds. */
 const SYNC_BYTES = 16 * 1024 * 1024;
 const SYNC_AFTER = 5_000;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { rootCertificates } from "node:tls";
+import { setFlagsFromString } from "node:v8";
 import type { Logger } from "pino";
 import { Agent } from "undici";
 import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
@@ -51,6 +52,12 @@ export interface Relay {
   /** Cuts what runs, and stops; what was recorded is safe. */
   close(): Promise<void>;
 }
+
+/*
+ * What a relay leaves behind is young and little: to wake other threads for each collection of it costs 3 µs of 84 per
+ * small exchange, and gains nothing.
+ */
+setFlagsFromString("--no-parallel-scavenge");
 
 /** What of a relay a reload replaces. */
 interface Replaceable {

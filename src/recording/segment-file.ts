@@ -1,4 +1,4 @@
-import { close, constants, fdatasync, ftruncate, openSync, writev, writevSync } from "node:fs";
+import { close, constants, fdatasync, fdatasyncSync, ftruncate, openSync, writev, writevSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
@@ -9,13 +9,16 @@ export class SyncError extends Error {
   override readonly name = "SyncError";
 }
 
-/** A file grows by as many bytes at a time, once fewer than a quarter of them are left. */
-const GROWTH = 4 * 1024 * 1024;
-const ZEROS = Buffer.alloc(1024 * 1024);
+/**
+ * A file grows by as many bytes at a time, once fewer than a quarter of them are left. The next sync has to wait for them:
+ * 0.5 ms; for 4 MiB it was 2.
+ */
+const GROWTH = 1024 * 1024;
+const ZEROS = Buffer.alloc(GROWTH);
 
 /**
  * The segment that is being written. Where syncs are wanted it is longer than what was written, zeros behind: to overwrite
- * what exists changes no metadata, so a sync takes 190 µs and 75 of processor time, in place of 310 and 115 (ext4).
+ * what exists changes no metadata, so a sync takes half the time and two thirds of the processor time (ext4).
  */
 export class SegmentFile {
   readonly base: number;
@@ -97,8 +100,7 @@ export class SegmentFile {
   }
 
   async #writeZeros(bytes: number): Promise<void> {
-    const whole = Array.from({ length: Math.floor(bytes / ZEROS.length) }, () => ZEROS);
-    this.#size += await writeOnce(this.#fd, [...whole, ZEROS.subarray(0, bytes % ZEROS.length)], this.#size);
+    this.#size += await writeOnce(this.#fd, [ZEROS.subarray(0, bytes)], this.#size);
   }
 
   /** Cuts off what is not written, and makes the rest safe: nothing more will come. @throws {SyncError} */
@@ -107,6 +109,15 @@ export class SegmentFile {
     await this.#growing;
     await promisify(ftruncate)(this.#fd, this.#offset(position));
     await this.sync();
+  }
+
+  /** What was written before is on the disk. @throws {SyncError} */
+  syncSync(): void {
+    try {
+      fdatasyncSync(this.#fd);
+    } catch (cause) {
+      throw new SyncError(cause instanceof Error ? cause.message : String(cause), { cause });
+    }
   }
 
   /** Resolves when what was written before is on the disk. @throws {SyncError} */
