@@ -6,6 +6,8 @@ export interface Operation extends OperationSummary {
   readonly body: RequestBody;
   /** The resumable upload that it goes on with. */
   readonly uploadId?: string;
+  /** What the gateway gave it with its address. */
+  readonly uploadTag?: string;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { type Description, refuse } from "./description.ts";
 import { matchRoute } from "./routes.ts";
 
@@ -50,7 +51,17 @@ export function describeUpload(
         "an upload is continued by PUT, and cancelled by DELETE, to the address it was given",
       );
     }
-    return { known: true, operation: { ...route, upload: step, uploadId, body: "stream" } };
+    const uploadTag = parameters.get(UPLOAD_TAG) ?? undefined;
+    return {
+      known: true,
+      operation: {
+        ...route,
+        upload: step,
+        uploadId,
+        ...(uploadTag !== undefined && { uploadTag }),
+        body: "stream",
+      },
+    };
   }
   if (method !== "POST") return refuse(400, "invalid", "an upload begins with POST");
   if (type === "media") return { known: true, operation: { ...route, upload: "media", body: "stream" } };
@@ -98,43 +109,52 @@ export function multipartMetadata(beginning: Buffer, contentType: string | undef
   return end < 0 ? { state: "more" } : { state: "part", json: beginning.subarray(json, end) };
 }
 
-/** Uploads remembered at most; the oldest are forgotten first, and can be continued by nobody. */
-const MAX_UPLOADS = 10_000;
-/** Milliseconds: Google keeps a resumable upload for a week. */
-const LIFETIME = 7 * 24 * 3_600_000;
+/** Query parameter by which the gateway knows its own addresses again; it goes no further. */
+export const UPLOAD_TAG = "bqtape_upload";
+/** Bytes of a tag. */
+const TAG = 16;
 
-/** Whose each resumable upload is: its `upload_id` is all that Google asks for, so another session must not use it. */
+/**
+ * Whose each resumable upload is: its `upload_id` is all that Google asks for, so another session must not use it. The
+ * address that the agent gets carries a tag (HMAC-SHA-256 of both), so any gateway that has the key can tell, and none
+ * has to remember.
+ */
 export class ResumableUploads {
-  readonly #owners = new Map<string, { readonly session: string; readonly until: number }>();
-  readonly #now: () => number;
+  readonly #key: Buffer;
 
-  constructor(now: () => number = Date.now) {
-    this.#now = now;
+  constructor(key: Buffer) {
+    this.#key = key;
   }
 
-  bind(uploadId: string, session: string): void {
-    this.#owners.set(uploadId, { session, until: this.#now() + LIFETIME });
-    const [oldest] = this.#owners.keys();
-    if (this.#owners.size > MAX_UPLOADS && oldest !== undefined) this.#owners.delete(oldest);
+  tag(uploadId: string, session: string): string {
+    return this.#digest(uploadId, session).toString("base64url");
   }
 
-  /** Whether an upload was begun by this session, here. */
-  isOf(uploadId: string, session: string): boolean {
-    const owner = this.#owners.get(uploadId);
-    return owner !== undefined && owner.session === session && owner.until > this.#now();
+  /** Whether an upload was begun by this session. */
+  isOf(uploadId: string, session: string, tag: string | undefined): boolean {
+    const given = Buffer.from(tag ?? "", "base64url");
+    return given.length === TAG && timingSafeEqual(given, this.#digest(uploadId, session));
+  }
+
+  #digest(uploadId: string, session: string): Buffer {
+    const hmac = createHmac("sha256", this.#key).update(JSON.stringify([uploadId, session]));
+    return hmac.digest().subarray(0, TAG);
   }
 }
 
 /**
  * The address at which an upload goes on, with the host that the agent began it with: upstream may be another, and names
  * itself. `undefined` when it is no address of an upload.
+ *
+ * @param tag of the upload that it names
  */
 export function uploadLocation(
   location: string,
   host: string,
-): { url: string; uploadId: string } | undefined {
+  tag: (uploadId: string) => string,
+): string | undefined {
   const parsed = URL.parse(location, `https://${host}`);
   const uploadId = parsed?.searchParams.get("upload_id");
   if (!parsed || !uploadId || !isUploadPath(parsed.pathname)) return undefined;
-  return { url: `https://${host}${parsed.pathname}${parsed.search}`, uploadId };
+  return `https://${host}${parsed.pathname}${parsed.search}&${UPLOAD_TAG}=${tag(uploadId)}`;
 }

@@ -5,7 +5,9 @@ import { setFlagsFromString } from "node:v8";
 import type { Logger } from "pino";
 import { Agent } from "undici";
 import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
+import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
+import { sharedSecret } from "../certificates/shared-secret.ts";
 import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
@@ -31,8 +33,6 @@ export interface RelayOptions {
   readonly after: number;
   /** Where the journal tells how far it is written. */
   readonly end: SharedArrayBuffer;
-  /** 48 bytes that TLS sessions are resumed with, the same for all workers. */
-  readonly ticketKeys: Buffer;
   /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */
   readonly network?: Pick<TunnelOptions, "resolve" | "permit"> | undefined;
 }
@@ -63,6 +63,7 @@ setFlagsFromString("--no-parallel-scavenge");
 interface Replaceable {
   readonly config: Config;
   readonly leaves: LeafStore;
+  readonly uploads: ResumableUploads;
   readonly credential: Credential;
 }
 
@@ -78,7 +79,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,
-    leaves: await openLeaves(next, log, options.ticketKeys),
+    ...(await openAuthorityParts(next, log)),
     credential: await openCredential(next.credential, dispatcher),
   });
   let current = await open(config);
@@ -112,6 +113,10 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       token: () => current.credential.token(),
     },
     leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
+    uploads: {
+      tag: (uploadId, session) => current.uploads.tag(uploadId, session),
+      isOf: (uploadId, session, tag) => current.uploads.isOf(uploadId, session, tag),
+    },
     identify: loopbackIdentity(),
     limits,
     upstream: new Upstream({ overrides: config.upstream.overrides, limits, ...(ca !== undefined && { ca }) }),
@@ -146,14 +151,22 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   };
 }
 
-async function openLeaves(config: Config, log: Logger, ticketKeys: Buffer): Promise<LeafStore> {
+/** What hangs on the authority: made anew with it, and the same in every gateway that has it. */
+async function openAuthorityParts(
+  config: Config,
+  log: Logger,
+): Promise<Pick<Replaceable, "leaves" | "uploads">> {
   const authority = await openGatewayAuthority(config);
   const { cert } = config.ca;
   if (authority.created)
     log.info({ cert, fingerprint: authority.fingerprint256 }, "made a certificate authority");
   if (authority.expiresSoon)
     log.warn({ cert, notAfter: authority.notAfter }, "the certificate authority expires soon");
-  return await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys });
+  const ticketKeys = sharedSecret(authority, "TLS session tickets", 48);
+  return {
+    leaves: await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys }),
+    uploads: new ResumableUploads(sharedSecret(authority, "resumable uploads", 32)),
+  };
 }
 
 /** The certificates of upstream.caFile besides the usual roots; undici takes either the usual ones or a full list. */

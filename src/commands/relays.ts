@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
@@ -29,7 +28,7 @@ export async function startRelayHere(
   slot: JournalSlot,
   network: RelayOptions["network"],
 ): Promise<Relays> {
-  const relay = await startRelay(config, log, { ...slot, network, ticketKeys: randomBytes(48) });
+  const relay = await startRelay(config, log, { ...slot, network });
   const { journal } = relay;
   return {
     proxy: relay.proxy,

@@ -9,8 +9,6 @@ export type ToWorker =
       readonly config: Config;
       readonly journal: string;
       readonly after: number;
-      /** Base64. */
-      readonly ticketKeys: string;
     }
   | { readonly type: "trim"; readonly position: number }
   | { readonly type: "flush" }

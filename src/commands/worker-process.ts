@@ -32,8 +32,7 @@ function tellJournal(): void {
 async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
-    const ticketKeys = Buffer.from(message.ticketKeys, "base64");
-    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, end, ticketKeys });
+    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, end });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;

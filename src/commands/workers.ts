@@ -1,5 +1,4 @@
 import cluster, { type Worker } from "node:cluster";
-import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
@@ -50,7 +49,6 @@ interface Place {
 
 class Workers implements Relays {
   readonly #log: Logger;
-  readonly #ticketKeys = randomBytes(48).toString("base64");
   readonly #places: readonly Place[];
   #config: Config;
   #stopping = false;
@@ -145,7 +143,7 @@ class Workers implements Relays {
   #fork({ journal }: JournalSlot): Worker {
     const worker = cluster.fork();
     const after = readCheckpoints(this.#config.dataDir).get(journal) ?? 0;
-    send(worker, { type: "start", config: this.#config, journal, after, ticketKeys: this.#ticketKeys });
+    send(worker, { type: "start", config: this.#config, journal, after });
     return worker;
   }
 

@@ -3,7 +3,6 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { ReadSessions } from "../bigquery/storage-sessions.ts";
-import { ResumableUploads } from "../bigquery/uploads.ts";
 import type { LeafStore } from "../certificates/leaf-store.ts";
 import type { Identify } from "../identity/identify.ts";
 import { Admission, connectHead } from "./admission.ts";
@@ -23,7 +22,7 @@ import { type OpenTunnel, TunnelRefusal, type Tunnels } from "./tunnel.ts";
 import { WindowBudget } from "./window-budget.ts";
 
 /** What a gateway makes for itself. */
-type Own = "limits" | "budget" | "slots" | "readSessions" | "uploads";
+type Own = "limits" | "budget" | "slots" | "readSessions";
 
 export interface GatewayParts extends Omit<ExchangeParts, Own> {
   readonly limits: Limits;
@@ -58,8 +57,7 @@ export class Gateway {
     const { limits } = parts;
     const budget = new ByteBudget(limits.totalBytes);
     const slots = new ExchangeSlots(limits.exchangesPerSession);
-    const memory = { readSessions: new ReadSessions(), uploads: new ResumableUploads() };
-    this.#exchangeParts = { ...parts, ...memory, limits, budget, slots };
+    this.#exchangeParts = { ...parts, readSessions: new ReadSessions(), limits, budget, slots };
     const bounds = { bytes: limits.exchangeBytes, budget };
     this.#http2 = new Http2Front(
       new WindowBudget(),

@@ -1,22 +1,18 @@
 import type { Operation } from "../bigquery/operation.ts";
 import { tableOf } from "../bigquery/storage-methods.ts";
-import { type ReadSessions, SessionNameReader } from "../bigquery/storage-sessions.ts";
-import { type ResumableUploads, uploadLocation } from "../bigquery/uploads.ts";
+import { SessionNameReader } from "../bigquery/storage-sessions.ts";
+import { uploadLocation } from "../bigquery/uploads.ts";
 import type { Connection } from "./connection.ts";
 import { responseHeaders } from "./headers.ts";
+import type { ReceiveParts } from "./receive.ts";
 import type { AnswerHead } from "./upstream-answer.ts";
-
-interface Memory {
-  readonly readSessions: ReadSessions;
-  readonly uploads: ResumableUploads;
-}
 
 /**
  * The head that the agent gets, without what is between the gateway and upstream. Of a resumable upload that begins, the
- * address names the host that the agent knows, and the session that may use it is remembered.
+ * address names the host that the agent knows, and bears what says which session may use it.
  */
 export function answerHead(
-  { uploads }: Memory,
+  { uploads }: Pick<ReceiveParts, "uploads">,
   { authority, session }: Connection,
   operation: Operation,
   head: AnswerHead,
@@ -26,10 +22,9 @@ export function answerHead(
   if (operation.upload === "start") {
     for (let index = 0; index < headers.length; index += 2) {
       if (headers[index]?.toLowerCase() !== "location") continue;
-      const location = uploadLocation(headers[index + 1] ?? "", authority.host);
-      if (location === undefined) continue;
-      uploads.bind(location.uploadId, session);
-      headers[index + 1] = location.url;
+      const tag = (uploadId: string): string => uploads.tag(uploadId, session);
+      const location = uploadLocation(headers[index + 1] ?? "", authority.host, tag);
+      if (location !== undefined) headers[index + 1] = location;
     }
   }
   headers.push("bqtape-exchange", exchange);
@@ -38,7 +33,7 @@ export function answerHead(
 
 /** Sees an answer's pieces before the agent does: what a read session is named, so that its streams are known by it. */
 export function answerObserver(
-  { readSessions }: Memory,
+  { readSessions }: Pick<ReceiveParts, "readSessions">,
   operation: Operation,
 ): ((chunk: Buffer) => void) | undefined {
   const table = operation.name === "storage.CreateReadSession" ? tableOf(operation) : undefined;

@@ -24,7 +24,7 @@ export interface ReceiveParts {
   readonly limits: Limits;
   readonly budget: ByteBudget;
   readonly readSessions: ReadSessions;
-  readonly uploads: ResumableUploads;
+  readonly uploads: Pick<ResumableUploads, "tag" | "isOf">;
 }
 
 /** A request, read as far as it takes to say what it is. */
@@ -144,7 +144,7 @@ async function receiveStream(
   session: string,
   agent: AgentSide,
 ): Promise<Received> {
-  if (operation.uploadId !== undefined && !uploads.isOf(operation.uploadId, session)) {
+  if (operation.uploadId !== undefined && !uploads.isOf(operation.uploadId, session, operation.uploadTag)) {
     const message = "this upload was not begun in this session; begin it anew";
     throw new Refusal(403, "accessDenied", "request.upload", message);
   }

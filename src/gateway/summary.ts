@@ -3,7 +3,13 @@ import { MAX_EVENT_COLUMNS, type OperationSummary } from "../recording/events.ts
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 /** An operation as events carry it: what the gateway alone needs is left out, and lists are cut. */
-export function summary({ body: _, uploadId: __, columns, ...fields }: Operation): OperationSummary {
+export function summary({
+  body: _,
+  uploadId: __,
+  uploadTag: ___,
+  columns,
+  ...fields
+}: Operation): OperationSummary {
   if (columns === undefined) return fields;
   let left = MAX_EVENT_COLUMNS;
   const kept: string[] = [];

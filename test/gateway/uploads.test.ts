@@ -39,8 +39,9 @@ async function uploading(t: Parameters<typeof gatewayUnderTest>[0]) {
     } else response.end('{"kind":"bigquery#job"}');
   });
   t.after(() => upstream.close());
-  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
-  return { gateway, seen, target: { port: gateway.proxy.port, ca: gateway.ca } };
+  const config = testConfig(directory, upstream);
+  const gateway = await gatewayUnderTest(t, config);
+  return { gateway, config, seen, target: { port: gateway.proxy.port, ca: gateway.ca } };
 }
 
 async function recorded(gateway: GatewayUnderTest) {
@@ -143,12 +144,48 @@ test(
   async (t) => {
     const { seen, target } = await uploading(t);
     const begun = await ask(target, { path: `${JOBS}?uploadType=resumable`, body: LOAD, session: "mine" });
-    const { pathname, search } = new URL(begun.headers.location ?? "");
+    const { pathname, search, searchParams } = new URL(begun.headers.location ?? "");
     const put = { method: "PUT", body: "rows", headers: { "content-range": "bytes 0-3/8" } };
     const stolen = await ask(target, { ...put, path: `${pathname}${search}`, session: "theirs" });
-    const unknown = await ask(target, { ...put, path: `${JOBS}?uploadType=resumable&upload_id=ID_2` });
-    assert.deepEqual([stolen.status, unknown.status], [403, 403]);
+    const tag = `bqtape_upload=${searchParams.get("bqtape_upload")}`;
+    const unknown = await Promise.all(
+      [tag, "bqtape_upload=", "bqtape_upload=AAAA", ""].map((parameter) =>
+        ask(target, {
+          ...put,
+          path: `${JOBS}?uploadType=resumable&upload_id=ID_2&${parameter}`,
+          session: "mine",
+        }),
+      ),
+    );
+    assert.deepEqual(
+      [stolen, ...unknown].map(({ status }) => status),
+      Array(5).fill(403),
+    );
     assert.equal(seen.length, 1);
+  },
+);
+
+test(
+  "an upload goes on by way of another gateway of the same authority, and upstream sees its own address",
+  OPTIONS,
+  async (t) => {
+    const { config, seen, target } = await uploading(t);
+    const session = "mine";
+    const begun = await ask(target, { path: `${JOBS}?uploadType=resumable`, body: LOAD, session });
+    const { pathname, search } = new URL(begun.headers.location ?? "");
+    const other = await gatewayUnderTest(t, { ...config, dataDir: `${config.dataDir}-other` });
+    const first = await ask(
+      { port: other.proxy.port, ca: other.ca },
+      {
+        method: "PUT",
+        path: `${pathname}${search}`,
+        headers: { "content-range": "bytes 0-3/8" },
+        body: "rows",
+        session,
+      },
+    );
+    assert.equal(first.status, 308);
+    assert.equal(seen[1]?.url, `${JOBS}?uploadType=resumable&upload_id=ID_1`);
   },
 );
 
