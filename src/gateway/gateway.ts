@@ -59,12 +59,11 @@ export class Gateway {
     const slots = new ExchangeSlots(limits.exchangesPerSession);
     this.#exchangeParts = { ...parts, readSessions: new ReadSessions(), limits, budget, slots };
     const bounds = { bytes: limits.exchangeBytes, budget };
-    this.#http2 = new Http2Front(
-      new WindowBudget(),
-      limits.agentIdle,
-      (connection, stream, headers, rawHeaders) =>
+    this.#http2 = new Http2Front(new WindowBudget(), limits.agentIdle, {
+      serve: (connection, stream, headers, rawHeaders) =>
         this.#serve(connection, new Http2Agent(stream, headers, rawHeaders, bounds, limits)),
-    );
+      refuse: (connection, reason) => this.#admission.noteRefusedInside(connection, reason),
+    });
     this.#admission = new Admission(parts);
     this.#tls = new TlsTerminator(parts.leaves);
     this.#proxy = new InterceptingProxy({

@@ -18,6 +18,12 @@ export type ServeStream = (
   rawHeaders: readonly string[],
 ) => void;
 
+export interface Http2Hooks {
+  readonly serve: ServeStream;
+  /** Told of what cannot be served; its connection is closed already, or about to be. */
+  readonly refuse: (connection: Connection, reason: string) => void;
+}
+
 /** Pings that an agent may leave unanswered, in the time that it has to take what was sent to it. */
 const PINGS = 4;
 /** Header fields of one request. */
@@ -26,6 +32,8 @@ const MAX_HEADER_FIELDS = 128;
 const CONNECTION_WINDOW = 4 * 1024 * 1024;
 /** Milliseconds without a stream after which a connection is closed. */
 const IDLE_TIMEOUT = 120_000;
+/** Milliseconds between two looks for requests that nobody was told of. */
+const LOOK = 500;
 
 /** HTTP/2 inside the tunnels: never listens, is handed decrypted sockets. */
 export class Http2Front {
@@ -36,7 +44,7 @@ export class Http2Front {
   #arriving: { readonly connection: Connection; readonly socket: TLSSocket } | undefined;
 
   /** @param agentIdle milliseconds that an agent may be silent to pings */
-  constructor(windows: WindowBudget, agentIdle: number, serve: ServeStream) {
+  constructor(windows: WindowBudget, agentIdle: number, hooks: Http2Hooks) {
     this.#windows = windows;
     this.#agentIdle = agentIdle;
     // A stream handler alone: with a request handler Node would answer in our place, and lose trailers.
@@ -57,7 +65,7 @@ export class Http2Front {
       // MB; besides headers it counts what agents were sent and have not taken.
       maxSessionMemory: 64,
     });
-    this.#server.on("session", (session) => this.#opened(session, serve));
+    this.#server.on("session", (session) => this.#opened(session, hooks));
     this.#server.on("sessionError", () => undefined);
   }
 
@@ -72,7 +80,7 @@ export class Http2Front {
     for (const session of this.#sessions) session.close();
   }
 
-  #opened(session: ServerHttp2Session, serve: ServeStream): void {
+  #opened(session: ServerHttp2Session, { serve, refuse }: Http2Hooks): void {
     if (this.#arriving === undefined) return void session.destroy();
     const { connection, socket } = this.#arriving;
     this.#sessions.add(session);
@@ -84,7 +92,12 @@ export class Http2Front {
     if (window > this.#windows.narrow) session.settings({ initialWindowSize: window });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     let streams = 0;
+    const told = watchForRejected(session, () => {
+      refuse(connection, "this is no request as RFC 9113 has it");
+      session.close();
+    });
     session.on("stream", (stream, headers, _flags, rawHeaders) => {
+      told(stream.id ?? 0);
       streams += 1;
       stream.once("close", () => {
         streams -= 1;
@@ -94,12 +107,50 @@ export class Http2Front {
     session.setTimeout(IDLE_TIMEOUT, () => {
       if (streams === 0) session.close();
     });
-    session.on("error", () => session.destroy());
+    session.on("error", (error: NodeJS.ErrnoException) => {
+      // The agent's own complaint, and a connection that breaks off, ask for nothing.
+      const { code = "" } = error;
+      if (code.startsWith("ERR_HTTP2_") && code !== "ERR_HTTP2_SESSION_ERROR")
+        refuse(connection, `this is not HTTP/2 as RFC 9113 has it (${code})`);
+      session.destroy();
+    });
     session.once("close", () => {
       this.#sessions.delete(session);
       this.#windows.release(window);
     });
   }
+}
+
+/**
+ * Tells of requests that Node's parser (nghttp2) refuses by itself, with a reset: pseudo-headers that are missing, doubled or
+ * unknown, header names in capitals, headers of a connection. It tells nobody, but it counts them.
+ *
+ * @returns is to be called with the number of each stream that is told of; agents number them 1, 3, 5 …
+ */
+function watchForRejected(session: ServerHttp2Session, rejected: () => void): (stream: number) => void {
+  let told = 0;
+  let taken = 0;
+  let asked = false;
+  const look = (): void => {
+    if (session.destroyed) return;
+    taken = session.state.lastProcStreamID ?? 0;
+    if (taken <= told || asked) return;
+    // Its head may still be on the way. Behind a part of one nothing else may come (section 6.10), so an answer says it is not.
+    asked = session.ping((error) => {
+      asked = false;
+      if (error === null && taken > told) rejected();
+      if (error === null) told = Math.max(told, taken);
+    });
+  };
+  const timer = setInterval(look, LOOK);
+  session.once("close", () => {
+    clearInterval(timer);
+    if (taken > told) rejected();
+  });
+  return (stream) => {
+    if (stream > told + 2) rejected();
+    told = Math.max(told, stream);
+  };
 }
 
 /**

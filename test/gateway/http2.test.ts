@@ -5,6 +5,7 @@ import { connect as tlsConnect } from "node:tls";
 import { BIGQUERY_HOST } from "../../src/bigquery/hosts.ts";
 import { connect, gatewayUnderTest, testConfig } from "../support/gateway.ts";
 import { ask2, collect, openHttp2 } from "../support/http2.ts";
+import { frame, literal, PREFACE } from "../support/http2-frames.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { type Serve, startUpstream } from "../support/upstream.ts";
 
@@ -135,23 +136,6 @@ test("an agent whose connection ends ends its exchanges upstream", OPTIONS, asyn
   await ended.promise;
 });
 
-/** RFC 9113, section 4.1. */
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A literal field of RFC 7541, section 6.2.2. */
-function literal(name: string, value: string): Buffer {
-  return Buffer.from(
-    `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`,
-  );
-}
-
 // Node shows such a stream when it is gone already; to answer its expectation once ended the process.
 test("a request that expects a 100 and is reset in the same write harms nobody else", OPTIONS, async (t) => {
   const { gateway, agent } = await agentOf(t, (_request, response) => response.end("{}"));
@@ -166,7 +150,7 @@ test("a request that expects a 100 and is reset in the same write harms nobody e
     literal(":path", QUERIES),
     literal("expect", "100-continue"),
   ];
-  const opening = [Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0, Buffer.alloc(0))];
+  const opening = [PREFACE, frame(4, 0, 0)];
   const request = [frame(1, 4, 1, Buffer.concat(fields)), frame(3, 0, 1, Buffer.from([0, 0, 0, 8]))];
   // A ping behind it, of which the answer tells that all was read.
   secure.write(Buffer.concat([...opening, ...request, frame(6, 0, 0, Buffer.alloc(8))]));
