@@ -57,12 +57,20 @@ export interface ArchivedExchange {
   readonly sql?: string;
   readonly sqlTruncated?: boolean;
   readonly dryRun?: boolean;
+  /** Of a Storage API read: absent when it reads all. */
+  readonly columns?: readonly string[];
+  /** The Storage API's read or write stream, by its full name. */
+  readonly stream?: string;
+  /** Which step of an upload it is: `media`, `multipart`, or `start`, `chunk` or `cancel` of a resumable one. */
+  readonly upload?: string;
   readonly effect?: string;
   readonly rule?: string;
   readonly reason?: string;
   readonly outcome: Outcome;
   /** HTTP status sent to the agent; 0 when none was. */
   readonly status?: number;
+  /** google.rpc.Code. */
+  readonly grpcStatus?: number;
   readonly answeredBy?: string;
   readonly error?: { readonly code: string; readonly message: string };
   readonly request?: ArchivedBody;
@@ -133,11 +141,15 @@ export function toExchange(row: Row, live: boolean): ArchivedExchange {
     sql: text(row, "sql"),
     sqlTruncated: flag(row, "sql_truncated"),
     dryRun: flag(row, "dry_run"),
+    columns: json<readonly string[] | undefined>(row, "read_columns", undefined),
+    stream: text(row, "stream"),
+    upload: text(row, "upload"),
     effect: text(row, "effect"),
     rule: text(row, "rule"),
     reason: text(row, "reason"),
     outcome: outcome === "running" && !live ? "incomplete" : outcome,
     status: number(row, "status"),
+    grpcStatus: number(row, "grpc_status"),
     answeredBy: text(row, "answered_by"),
     error:
       errorCode === undefined ? undefined : { code: errorCode, message: text(row, "error_message") ?? "" },

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { ArchiveError, messageOf } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** In the file's `application_id`, so that another program's database is not taken for an archive: "BQTA". */
 const APPLICATION_ID = 0x42515441;
@@ -86,7 +86,11 @@ CREATE TABLE exchanges (
   cache_hit INTEGER,
   job_complete INTEGER,
   answer_reason TEXT,
-  answer_message TEXT
+  answer_message TEXT,
+  grpc_status INTEGER,
+  read_columns TEXT,
+  stream TEXT,
+  upload TEXT
 ) STRICT;
 CREATE INDEX exchanges_of_session ON exchanges (session, time);
 CREATE INDEX exchanges_without_end ON exchanges (journal, position) WHERE outcome = 'running';
@@ -113,6 +117,16 @@ CREATE TABLE checkpoints (
   position INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** What makes tables of a version into those of the next. */
+const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: `
+ALTER TABLE exchanges ADD COLUMN grpc_status INTEGER;
+ALTER TABLE exchanges ADD COLUMN read_columns TEXT;
+ALTER TABLE exchanges ADD COLUMN stream TEXT;
+ALTER TABLE exchanges ADD COLUMN upload TEXT;
+`,
+};
 
 /** Milliseconds that a connection waits for another's write to end. */
 const BUSY_TIMEOUT = 5_000;
@@ -143,10 +157,13 @@ export function openForWriting(file: string): DatabaseSync {
         PRAGMA journal_size_limit = ${64 * 1024 * 1024};
         PRAGMA cache_size = -16000;
       `);
-      if (version === 0) {
+      const changes =
+        version === 0
+          ? [`PRAGMA application_id = ${APPLICATION_ID}; ${TABLES}`]
+          : Object.entries(MIGRATIONS).flatMap(([from, change]) => (Number(from) < version ? [] : [change]));
+      if (version < SCHEMA_VERSION) {
         database.exec(
-          `BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID}; ${TABLES}
-           PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
+          `BEGIN IMMEDIATE; ${changes.join("\n")} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
         );
       }
     });

@@ -210,6 +210,23 @@ test("an archive of a newer format is refused, saying what to do", limit, () => 
   });
 });
 
+test("an archive of the first format is brought up to this one, and goes on", limit, () => {
+  const dataDir = temporaryDirectory();
+  const file = archiveFile(dataDir);
+  new ArchiveStore(file).close();
+  const database = new DatabaseSync(file);
+  const added = ["grpc_status", "read_columns", "stream", "upload"];
+  for (const column of added) database.exec(`ALTER TABLE exchanges DROP COLUMN ${column}`);
+  database.exec("PRAGMA user_version = 1");
+  database.close();
+  new ArchiveStore(file).close();
+  const migrated = new DatabaseSync(file);
+  const columns = migrated.prepare("SELECT name FROM pragma_table_info('exchanges')").all();
+  migrated.close();
+  assert.deepEqual(columns.map(({ name }) => name).slice(-added.length), added);
+  new ArchiveStore(file).close();
+});
+
 test("a file that is no archive is refused and left as it is", limit, () => {
   const dataDir = temporaryDirectory();
   mkdirSync(dataDir, { recursive: true });

@@ -21,7 +21,8 @@ import { closedPort, startUpstream } from "../support/upstream.ts";
 const OPTIONS = { timeout: 30_000 } as const;
 const TABLE = "projects/data/datasets/shop/tables/orders";
 const SESSION = "projects/p/locations/us/sessions/abc";
-const READ_ROWS = framed(field(1, `${SESSION}/streams/s1`));
+const STREAM = `${SESSION}/streams/s1`;
+const READ_ROWS = framed(field(1, STREAM));
 
 async function storageOf(
   t: Parameters<typeof gatewayUnderTest>[0],
@@ -54,16 +55,19 @@ test("a read session tells its table, and so do the streams that are read of it"
   const read = await ask2(agent, grpcHead("BigQueryRead/ReadRows"), READ_ROWS);
   assert.deepEqual(read.body, Buffer.concat([framed(field(3, "rows")), framed(field(3, "more"))]));
   assert.deepEqual(
-    (await gateway.exchanges()).map(({ operation, project, dataset, table, outcome }) => [
-      operation,
-      project,
-      dataset,
-      table,
-      outcome,
+    (await gateway.exchanges()).map((exchange) => [
+      exchange.operation,
+      exchange.project,
+      exchange.dataset,
+      exchange.table,
+      exchange.columns,
+      exchange.stream,
+      exchange.grpcStatus,
+      exchange.outcome,
     ]),
     [
-      ["storage.CreateReadSession", "data", "shop", "orders", "complete"],
-      ["storage.ReadRows", "data", "shop", "orders", "complete"],
+      ["storage.CreateReadSession", "data", "shop", "orders", ["id"], undefined, 0, "complete"],
+      ["storage.ReadRows", "data", "shop", "orders", ["id"], STREAM, 0, "complete"],
     ],
   );
 });

@@ -134,6 +134,10 @@ function factLines(exchange: ArchivedExchange, style: Style): string[] {
     exchange.cacheHit === true ? "from cache" : "",
     dmlAffectedRows === undefined ? "" : `${count(dmlAffectedRows, "row")} changed`,
     exchange.jobComplete === false ? "job still running" : "",
+    exchange.upload === undefined ? "" : `upload (${exchange.upload})`,
+    exchange.stream ?? "",
+    exchange.columns === undefined ? "" : `columns ${exchange.columns.join(", ")}`,
+    exchange.grpcStatus === undefined ? "" : `gRPC status ${exchange.grpcStatus}`,
   ].filter((part) => part !== "");
   const sides = [bodyFact("request", exchange.request), bodyFact("response", exchange.response)].filter(
     (part) => part !== "",
