@@ -8,6 +8,7 @@ import {
 import type { TLSSocket } from "node:tls";
 import type { Connection } from "./connection.ts";
 import { MAX_HEADER_BYTES } from "./http1.ts";
+import { Wait } from "./patience.ts";
 import type { WindowBudget } from "./window-budget.ts";
 
 /** An exchange as it arrives over HTTP/2; raw headers as a flat list, pseudo-headers first. */
@@ -92,6 +93,9 @@ export class Http2Front {
     if (window > this.#windows.narrow) session.settings({ initialWindowSize: window });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     let streams = 0;
+    // Not the session's own setTimeout(): a session that is destroyed forgets to clear it, and is kept alive by it.
+    const idle = (): Wait => new Wait(IDLE_TIMEOUT, () => session.close());
+    let waiting = idle();
     const told = watchForRejected(session, () => {
       refuse(connection, "this is no request as RFC 9113 has it");
       session.close();
@@ -99,13 +103,12 @@ export class Http2Front {
     session.on("stream", (stream, headers, _flags, rawHeaders) => {
       told(stream.id ?? 0);
       streams += 1;
+      waiting.end();
       stream.once("close", () => {
         streams -= 1;
+        if (streams === 0 && !session.destroyed) waiting = idle();
       });
       serve(connection, stream, headers, rawHeaders);
-    });
-    session.setTimeout(IDLE_TIMEOUT, () => {
-      if (streams === 0) session.close();
     });
     session.on("error", (error: NodeJS.ErrnoException) => {
       // The agent's own complaint, and a connection that breaks off, ask for nothing.
@@ -115,6 +118,7 @@ export class Http2Front {
       session.destroy();
     });
     session.once("close", () => {
+      waiting.end();
       this.#sessions.delete(session);
       this.#windows.release(window);
     });
