@@ -35,8 +35,8 @@ export const FULL: Sizes = {
   body: 1_000_000_000,
   slowRate: 20_000_000,
   stall: 5_000,
-  rounds: 7,
-  bodyRounds: 3,
+  rounds: 5,
+  bodyRounds: 2,
   memoryRounds: 1,
 };
 
@@ -54,8 +54,8 @@ export const QUICK: Sizes = {
 /** Bytes of the body that warms a peer up. */
 const WARM_UP_BODY = 32_000_000;
 
-/** Memory is a question to bqtape, and to what it is built on. */
-const NOT_IN_MEMORY = ["direct", "mockttp", "tunnel", "nginx"];
+/** Memory is a question to bqtape without the archive, whose memory is its own, and to what it is built on. */
+const NOT_IN_MEMORY = ["direct", "mockttp", "tunnel", "nginx", "bqtape-archive"];
 
 export function allScenarios(sizes: Sizes): Scenario[] {
   const paces: readonly (readonly [name: string, pace: Pace])[] = [
