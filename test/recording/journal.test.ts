@@ -253,3 +253,32 @@ test("room is made for more without touching what is written meanwhile", async (
   assert.ok(bodies.every(({ bytes }) => large.equals(bytes)));
   assert.equal(records.length, 400);
 });
+
+// It did not look whether somebody else was writing there; which of the two came first was chance, so there are many.
+test("room that a sync makes is never where a large write is under way", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  const exchange = uuidv7();
+  const bytes = Buffer.alloc(200_000, 7);
+  let writers = 4;
+  const large = async (): Promise<void> => {
+    for (let sequence = 0; sequence < 100; sequence += 1) {
+      journal.append({
+        kind: "body",
+        chunk: { exchange, direction: "request", sequence, offset: 0, bytes },
+      });
+      await journal.commit(sequence % 3 === 0 ? "fsync" : "written");
+    }
+    writers -= 1;
+  };
+  const small = async (): Promise<void> => {
+    while (writers > 0) {
+      journal.append({ kind: "event", event: event("small") });
+      await journal.commit("fsync");
+    }
+  };
+  await Promise.all([...Array.from({ length: writers }, large), small()]);
+  await journal.commit("written");
+  assert.equal(readAll(directory).filter((name) => name === "body").length, 400);
+});
