@@ -44,6 +44,7 @@ export class Gateway {
   readonly #proxy: InterceptingProxy;
   readonly #granted = new WeakMap<IncomingMessage, Connection>();
   readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #refused = new WeakSet<Duplex>();
   readonly #dialled = new WeakMap<IncomingMessage, OpenTunnel>();
   #draining = false;
   #running = 0;
@@ -87,7 +88,8 @@ export class Gateway {
       },
       refuse: (socket, reason, request) => {
         // As on the bare port: behind a refusal comes nothing.
-        if (socket.writableEnded) return;
+        if (this.#refused.has(socket)) return;
+        this.#refused.add(socket);
         const connection = this.#connections.get(socket as Socket);
         if (connection !== undefined) this.#admission.noteRefusedInside(connection, reason, request);
         refuseOnSocket(socket, 400, reason);

@@ -24,6 +24,7 @@ export class InterceptingProxy extends MitmProxy {
   readonly #hooks: ListenerHooks;
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
+  readonly #refused = new WeakSet<Duplex>();
 
   constructor(hooks: ListenerHooks) {
     super();
@@ -89,7 +90,8 @@ export class InterceptingProxy extends MitmProxy {
 
   #refuse(socket: Duplex, reason: string, request?: IncomingMessage): void {
     // What follows a refusal in the same breath may be a part of what was refused.
-    if (socket.writableEnded) return;
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
     this.#hooks.refused(socket, reason, request);
     refuseOnSocket(socket, 400, reason);
   }

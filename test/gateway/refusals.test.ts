@@ -192,17 +192,20 @@ test("of many requests in one write on the bare port, one is refused and recorde
   const warned = (warning: Error): void => void warnings.push(warning);
   process.on("warning", warned);
   t.after(() => process.off("warning", warned));
+  const many = "GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n".repeat(30);
+  const gone = dial(gateway.proxy.port, "127.0.0.1");
+  gone.write(many, () => gone.resetAndDestroy());
+  await once(gone, "close");
   const socket = dial(gateway.proxy.port, "127.0.0.1");
   let answer = "";
   socket.setEncoding("latin1").on("data", (text: string) => {
     answer += text;
   });
-  socket.write("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n".repeat(30));
+  socket.write(many);
   await once(socket, "close");
   assert.equal(answer.match(/HTTP\/1\.1 400/g)?.length, 1);
-  assert.deepEqual(
-    (await gateway.exchanges()).map(({ outcome }) => outcome),
-    ["denied"],
-  );
+  // One of each connection; of the one that was reset perhaps none.
+  const outcomes = (await gateway.exchanges()).map(({ outcome }) => outcome);
+  assert.ok(outcomes.length <= 2 && outcomes.at(-1) === "denied", String(outcomes));
   assert.deepEqual(warnings, []);
 });
