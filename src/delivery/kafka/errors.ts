@@ -30,7 +30,7 @@ const KINDS: readonly Kind[] = [
   {
     code: "authorization",
     marks: /^[A-Z_]+_AUTHORIZATION_FAILED$/,
-    mend: "Let this user Describe and Write the topics, and IdempotentWrite on the cluster for brokers before 2.8 (kafka-acls).",
+    mend: "Let this user Describe, DescribeConfigs and Write the topics (kafka-acls), and Create them with kafka.topics.create: true.",
   },
   {
     code: "topic-missing",
@@ -97,6 +97,8 @@ export function explain(
     hints.push("When they speak TLS, set kafka.tls (tls: {} for a public authority).");
   if (kind.code === "unreachable" && login === undefined)
     hints.push("When they ask for credentials, set kafka.sasl.");
+  if (kind.code === "unreachable" && login?.mechanism === "oauthbearer")
+    hints.push("When they do not take the token of kafka.sasl they may close the connection, too.");
   return new SinkError(kind.code, `${what} (brokers ${brokers.join(", ")}): ${why}. ${hints.join(" ")}`, {
     cause: thrown,
   });

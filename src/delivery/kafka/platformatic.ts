@@ -27,21 +27,33 @@ export function platformaticClient(options: KafkaClientOptions): KafkaClient {
     ...(login !== undefined && { sasl: saslOptions(login) }),
   });
   const connections = new Set<Connection>();
+  let broken: Error | undefined;
   producer.connections.on("connecting", ({ connection }: { connection: Connection }) => {
     connections.add(connection);
     // Besides the client's own listeners, which go after the first error: a second one would end the process.
-    connection.on("error", () => undefined);
+    connection.on("error", (error: Error) => {
+      broken = error;
+    });
     connection.once("close", () => connections.delete(connection));
   });
 
+  /** A connection that breaks is a bare "Connection closed" to those who wait for an answer; this tells why. */
+  const withReason = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw broken === undefined ? error : new AggregateError([error, broken]);
+    }
+  };
+
   const partitionsOf = async (topic: string, forceUpdate: boolean): Promise<number> => {
-    const { topics } = await producer.metadata({ topics: [topic], forceUpdate });
+    const { topics } = await withReason(producer.metadata({ topics: [topic], forceUpdate }));
     return topics.get(topic)?.partitionsCount ?? 0;
   };
 
   return {
     async connect() {
-      await producer.initIdempotentProducer({});
+      await withReason(producer.initIdempotentProducer({}));
     },
     partitions: (topic) => partitionsOf(topic, true),
     async send(topic, partition, records) {
@@ -49,7 +61,7 @@ export function platformaticClient(options: KafkaClientOptions): KafkaClient {
       // It would take the number modulo the partitions that there are, and break the order of a key.
       if (partition >= (known ?? (await partitionsOf(topic, false)))) return [];
       const messages = records.map((record) => toMessage(topic, partition, record));
-      const { offsets = [] } = await producer.send({ messages, acks: ALL_IN_SYNC });
+      const { offsets = [] } = await withReason(producer.send({ messages, acks: ALL_IN_SYNC }));
       return offsets.map((one) => one.partition);
     },
     async destroy() {
