@@ -123,7 +123,9 @@ test("topics are made as records need them, and checked", { timeout: 90_000 }, a
 
   await t.test("brokers that hang are a timeout", async (t) => {
     for (const broker of cluster.brokers) broker.pause();
-    t.after(() => cluster.brokers.forEach((broker) => broker.resume()));
+    t.after(() => {
+      for (const broker of cluster.brokers) broker.resume();
+    });
     const preparing = prepare(names(), { connectTimeout: "300ms", sendTimeout: "200ms" });
     await rejectsWith(preparing, "timeout", /500 ms/);
   });

@@ -69,13 +69,19 @@ export async function startCluster(
 }
 
 /**
- * Addresses of a Kafka without anything special: those in `KAFKA_BROKERS` (comma-separated), or a broker started for the
- * test as {@link startCluster} does.
+ * A Kafka without anything special: the one that runs at `KAFKA_BROKERS` (comma-separated), which is nobody's to kill, or a
+ * broker started as {@link startCluster} does.
  */
-export async function plainKafka(test: TestContext): Promise<string[] | undefined> {
+export async function kafkaFor(
+  test: TestContext,
+): Promise<{ addresses: string[]; broker?: Broker } | undefined> {
   const given = process.env.KAFKA_BROKERS;
-  if (given !== undefined && given !== "") return given.split(",");
-  return (await startCluster(test))?.addresses();
+  if (given !== undefined && given !== "") return { addresses: given.split(",") };
+  const cluster = await startCluster(test);
+  const [broker] = cluster?.brokers ?? [];
+  return cluster === undefined || broker === undefined
+    ? undefined
+    : { addresses: cluster.addresses(), broker };
 }
 
 async function layOut(count: number, listeners: readonly string[]): Promise<BrokerLayout[]> {

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
 import kafkajs, { type ISocketFactoryArgs, type KafkaConfig, type SASLOptions } from "kafkajs";
 import type { KafkaClient, KafkaClientOptions, KafkaLog } from "./client.ts";
-import "./kafkajs-timer.ts";
+import "./kafkajs-mends.ts";
 import type { Login } from "./secrets.ts";
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
@@ -118,6 +118,8 @@ export class Connections {
     // A batch's last segment would wait for the acknowledgement of those before it.
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
+    // kafkajs ends one that never connected again at each retry, and each time listens for its connection.
+    socket.setMaxListeners(0);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     return socket;
