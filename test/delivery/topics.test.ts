@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import kafkajs from "kafkajs";
+import { ConfigResourceTypes } from "../../src/delivery/kafka/kafkajs-mended.ts";
 import { prepareTopics } from "../../src/delivery/kafka/topics.ts";
 import { startCluster } from "../kafka/cluster.ts";
 import { createTopic, withAdmin } from "../kafka/read.ts";
@@ -19,7 +19,7 @@ async function settingsOf(brokers: readonly string[], topic: string): Promise<Re
   const { resources } = await withAdmin(brokers, (admin) =>
     admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
     }),
   );
   const entries = resources[0]?.configEntries ?? [];

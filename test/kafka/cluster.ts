@@ -1,14 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import kafkajs from "kafkajs";
+import { Kafka, logLevel, Partitioners } from "../../src/delivery/kafka/kafkajs-mended.ts";
 import { partFor } from "../clients/support/parts.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { type Jvm, startJvm } from "./jvm.ts";
 import { freePorts } from "./ports.ts";
 import { type BrokerLayout, type Listener, metaProperties, serverProperties } from "./properties.ts";
-
-const { Kafka, logLevel, Partitioners } = kafkajs;
 
 export interface ClusterOptions {
   /** Default 1. With 3, topics have 3 replicas of which 2 must be in sync. */

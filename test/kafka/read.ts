@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { Kafka, logLevel } from "kafkajs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Admin } from "kafkajs";
+import { Kafka, logLevel } from "../../src/delivery/kafka/kafkajs-mended.ts";
 
 export interface ReadRecord {
   readonly partition: number;
@@ -13,7 +15,7 @@ export interface ReadRecord {
 /** For what tests do besides: making topics, reading offsets. Of a client of its own, which is left to end with `use`. */
 export async function withAdmin<T>(
   brokers: readonly string[],
-  use: (admin: ReturnType<Kafka["admin"]>) => Promise<T>,
+  use: (admin: Admin) => Promise<T>,
 ): Promise<T> {
   const admin = client(brokers).admin();
   await admin.connect();
@@ -24,26 +26,25 @@ export async function withAdmin<T>(
   }
 }
 
-/** Makes a topic; resolves when its partitions have leaders. */
+/** Makes a topic; resolves when each of the brokers knows it and its leaders. */
 export async function createTopic(
   brokers: readonly string[],
   topic: string,
   options: { partitions?: number; replicas?: number; config?: Readonly<Record<string, string>> } = {},
 ): Promise<void> {
   const { partitions = 1, replicas = -1, config = {} } = options;
-  await withAdmin(brokers, (admin) =>
-    admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        {
-          topic,
-          numPartitions: partitions,
-          replicationFactor: replicas,
-          configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-        },
-      ],
-    }),
-  );
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+  const made = { topic, numPartitions: partitions, replicationFactor: replicas, configEntries };
+  await withAdmin(brokers, (admin) => admin.createTopics({ waitForLeaders: false, topics: [made] }));
+  for (const broker of brokers) await withAdmin([broker], (admin) => untilKnown(admin, topic));
+}
+
+async function untilKnown(admin: Admin, topic: string): Promise<void> {
+  for (;;) {
+    const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => undefined);
+    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) return;
+    await delay(20);
+  }
 }
 
 /** All that a topic holds now, each partition's records in their order. */
@@ -84,6 +85,11 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
 }
 
-function client(brokers: readonly string[]): Kafka {
-  return new Kafka({ clientId: "test", brokers: [...brokers], logLevel: logLevel.NOTHING });
+function client(brokers: readonly string[]): InstanceType<typeof Kafka> {
+  return new Kafka({
+    clientId: "test",
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 30, retries: 8 },
+  });
 }

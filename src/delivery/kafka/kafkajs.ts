@@ -2,12 +2,10 @@ import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
-import kafkajs, { type ISocketFactoryArgs, type KafkaConfig, type SASLOptions } from "kafkajs";
+import type { ISocketFactoryArgs, KafkaConfig, SASLOptions } from "kafkajs";
 import type { KafkaClient, KafkaClientOptions, KafkaLog } from "./client.ts";
-import "./kafkajs-mends.ts";
+import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from "./kafkajs-mended.ts";
 import type { Login } from "./secrets.ts";
-
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);

@@ -1,9 +1,11 @@
-import kafkajs, { type Admin } from "kafkajs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Admin } from "kafkajs";
 import type { KafkaConfig, TopicsConfig } from "../../config/kafka.ts";
 import { MAX_BATCH_BYTES, SinkError } from "../sink.ts";
 import type { KafkaLog } from "./client.ts";
 import { explain } from "./errors.ts";
 import { Connections, kafkajsConfig } from "./kafkajs.ts";
+import { ConfigResourceTypes, Kafka } from "./kafkajs-mended.ts";
 import { clientOptions } from "./open.ts";
 
 /** What records are written to, as it is. */
@@ -39,8 +41,8 @@ const MAX_MESSAGE_BYTES = 1_048_588;
 const BATCH_FRAMING = 1_024;
 /** From so many replicas on, two have to have a record before it is acknowledged: one may be lost, and one more be away. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
-
-const { ConfigResourceTypes, Kafka } = kafkajs;
+/** Milliseconds between two looks at a topic that a broker does not know yet. */
+const LAG = 50;
 
 /**
  * Makes the topics that are missing, where the configuration lets it, and checks the others.
@@ -54,12 +56,15 @@ export async function prepareTopics(config: KafkaConfig, log: KafkaLog): Promise
   const limit = config.connectTimeout + config.sendTimeout;
   // Without connections whatever it waits for rejects.
   const timer = setTimeout(() => connections.destroy(), limit);
+  const explained = (error: unknown): SinkError => explain("the topics cannot be prepared", error, options);
+  const isLagging = (error: unknown): boolean =>
+    !connections.ended && ["topic-missing", "unreachable"].includes(explained(error).code);
   try {
     await admin.connect();
     await createMissing(admin, config.topics);
-    return await check(admin, config.topics, log);
+    return await untilKnown(() => check(admin, config.topics, log), isLagging);
   } catch (error) {
-    if (!connections.ended) throw explain("the topics cannot be prepared", error, options);
+    if (!connections.ended) throw explained(error);
     const where = config.brokers.join(", ");
     throw new SinkError(
       "timeout",
@@ -72,6 +77,18 @@ export async function prepareTopics(config: KafkaConfig, log: KafkaLog): Promise
     clearTimeout(timer);
     connections.destroy();
     await admin.disconnect();
+  }
+}
+
+/** Brokers learn of a new topic one after the other, and any of them may be asked. */
+async function untilKnown<T>(look: () => Promise<T>, isLagging: (error: unknown) => boolean): Promise<T> {
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (!isLagging(error)) throw error;
+      await delay(LAG);
+    }
   }
 }
 
@@ -95,7 +112,7 @@ async function createMissing(admin: Admin, config: TopicsConfig): Promise<void> 
       ...(replicas >= REPLICAS_FOR_TWO_IN_SYNC && { "min.insync.replicas": "2" }),
     };
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: [
         {
           topic: config[role],
