@@ -57,7 +57,10 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   if (missing.size === 0) return records;
   const consumer = client(brokers).consumer({ groupId: `read-${randomUUID()}`, maxWaitTimeInMs: 50 });
   const { promise: all, resolve, reject } = Promise.withResolvers<void>();
-  consumer.on("consumer.crash", ({ payload }) => reject(payload.error));
+  consumer.on("consumer.crash", ({ payload }) => {
+    // It begins again by itself after what passes, such as a coordinator that has just moved.
+    if (!payload.restart) reject(payload.error);
+  });
   try {
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });

