@@ -1,54 +1,11 @@
 import { z } from "zod";
+import { kafkaSchema } from "./kafka.ts";
+import { byteSize, duration, httpUrl } from "./values.ts";
 
 /*
  * Every key that bqtape knows, with its default. Descriptions are for people: `--help`, errors and the documentation
  * quote them.
  */
-
-const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  TiB: 2 ** 40,
-};
-
-/** A number of bytes: `65536`, or with a unit of IEC 80000-13, `64KiB`. */
-const byteSize = z
-  .union([z.number(), z.string()])
-  .transform((value, context) => {
-    const [, digits, unit = "B"] = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/.exec(String(value)) ?? [];
-    if (digits === undefined) {
-      context.addIssue({
-        code: "custom",
-        message: "expected a number of bytes, such as 65536, 64MiB or 10GiB",
-      });
-      return z.NEVER;
-    }
-    return Number(digits) * (UNITS[unit] ?? 1);
-  })
-  .pipe(z.number().positive());
-
-const DURATIONS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** A length of time, in milliseconds: `30s`, `10m`, `90d`. */
-const duration = z.string().transform((value, context) => {
-  const [, digits, unit = ""] = /^(\d+)(ms|s|m|h|d)$/.exec(value) ?? [];
-  if (digits === undefined) {
-    context.addIssue({
-      code: "custom",
-      message: "expected a length of time, such as 500ms, 30s, 10m, 8h or 90d",
-    });
-    return z.NEVER;
-  }
-  return Number(digits) * (DURATIONS[unit] ?? 1);
-});
 
 /** An address to listen on. Port 0 lets the system choose. */
 export interface ListenAddress {
@@ -85,8 +42,6 @@ const origin = z.string().transform((value, context): string => {
 const tunnelHost = z.string().regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/, {
   error: 'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
 });
-
-const httpUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
 
 const credentialKinds = [
   z.strictObject({
@@ -200,6 +155,9 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  kafka: kafkaSchema
+    .optional()
+    .describe("where recordings are delivered; absent: the embedded archive reads the journal"),
   archive: z
     .strictObject({
       enabled: z.boolean().default(true).describe("keep recordings readable in archive.sqlite"),
