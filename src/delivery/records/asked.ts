@@ -12,7 +12,7 @@ import { cutList, cutText, jsonLength, short } from "./text.ts";
 
 /** Bytes, as JSON, that parts of an event take at most; together they stay below the 32 KiB of a whole event. */
 export const BOUNDS = {
-  sql: 10 * 1024,
+  sql: 12 * 1024,
   /** Of an exchange that runs for long, which is remembered apart from the journal. */
   oldSql: 1024,
   /** Names of projects, users, rules … */

@@ -3,7 +3,7 @@ import type { ExchangeCompleted, ExchangeDenied } from "../../recording/events.t
 import type { Asked } from "./asked.ts";
 import { closingRecord, soundEncoding } from "./body-records.ts";
 import type { EventName, TopicRecord } from "./headers.ts";
-import type { End } from "./ocsf.ts";
+import { type End, passedUnseen } from "./ocsf.ts";
 import type { Held } from "./open-exchanges.ts";
 
 /** The event that ends an exchange. */
@@ -60,8 +60,7 @@ function encodingOf({ response }: EndEvent): string | undefined {
 
 export function endName(event: EndEvent, asked: Asked | undefined): EventName {
   if (event.type === "exchange.denied") return event.type;
-  const tunnel =
-    asked === undefined ? event.request.sha256 === undefined : asked.operation?.name === "tunnel";
+  const tunnel = asked === undefined ? passedUnseen(event) : asked.operation?.name === "tunnel";
   return tunnel ? "tunnel.closed" : event.type;
 }
 

@@ -1,5 +1,6 @@
 import type { GatewayStarted, GatewayStopped, SessionStarted } from "../../recording/events.ts";
 import { BOUNDS } from "./asked.ts";
+import { wholeMilliseconds } from "./headers.ts";
 import { APPLICATION_ERROR, AUTHENTICATION, LIFECYCLE } from "./ocsf/classes.ts";
 import { baseEvent, type Context, encodeEvent, product } from "./ocsf/event.ts";
 import { sourceEndpoint, userOf } from "./ocsf/objects.ts";
@@ -8,7 +9,7 @@ import { short } from "./text.ts";
 
 export { type Context, MAX_EVENT_BYTES, type OcsfEvent, type Run } from "./ocsf/event.ts";
 export { exchangeEvent } from "./ocsf/exchange.ts";
-export type { End, Scene } from "./ocsf/scene.ts";
+export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
 
 /** The value of a session's first event: OCSF Authentication, Logon. */
 export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): Buffer {
@@ -28,7 +29,7 @@ export function sessionEvent(context: Context, event: SessionStarted, principal:
     disposition_id: 1,
     disposition: "Allowed",
     user: userOf(undefined, principal),
-    session: { uid: session, created_time: Math.floor(event.time) },
+    session: { uid: session, created_time: wholeMilliseconds(event.time) },
     service: { name: "bqtape", uid: context.source },
     src_endpoint: sourceEndpoint(event.source),
     http_request:

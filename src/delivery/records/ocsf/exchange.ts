@@ -1,5 +1,6 @@
 import type { DecisionSummary } from "../../../recording/events.ts";
 import { type Asked, BOUNDS } from "../asked.ts";
+import { wholeMilliseconds } from "../headers.ts";
 import { short } from "../text.ts";
 import { type Activity, activityOf, CONNECT, UNKNOWN } from "./activity.ts";
 import { DATASTORE, HTTP } from "./classes.ts";
@@ -15,7 +16,7 @@ import {
   sourceEndpoint,
   table,
 } from "./objects.ts";
-import { bounded, type End, jobOf, type Scene } from "./scene.ts";
+import { bounded, type End, jobOf, passedUnseen, type Scene } from "./scene.ts";
 import { unmapped } from "./unmapped.ts";
 
 /** The value of an exchange's event. */
@@ -45,12 +46,9 @@ export function exchangeEvent(context: Context, scene: Scene): Buffer {
   return encodeEvent(event, lossOf(scene, [requestHeaders, responseHeaders]));
 }
 
-/** What is not known to have been asked is known to be a tunnel when its bytes passed unseen. */
 function kindOf({ asked, answer, end }: Scene): Activity {
   if (asked !== undefined) return activityOf(asked, answer?.statementType);
-  return end !== undefined && end.outcome === "complete" && end.request.sha256 === undefined
-    ? CONNECT
-    : UNKNOWN;
+  return end !== undefined && passedUnseen(end) ? CONNECT : UNKNOWN;
 }
 
 function headline({ asked, session, principal, end }: Scene, activity: Activity): Headline {
@@ -82,8 +80,8 @@ function times({ time }: Context, { asked, end }: Scene): Attributes {
   if (end === undefined) return {};
   const total = end.phases?.total;
   return {
-    start_time: asked === undefined ? undefined : Math.floor(asked.time),
-    end_time: Math.floor(time),
+    start_time: asked === undefined ? undefined : wholeMilliseconds(asked.time),
+    end_time: wholeMilliseconds(time),
     duration: total === undefined ? undefined : Math.round(total),
   };
 }

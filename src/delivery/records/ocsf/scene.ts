@@ -21,6 +21,11 @@ export interface End {
   readonly credential?: string;
 }
 
+/** Whether an exchange was a tunnel, even if its beginning is not known: of bytes that pass unseen there is no digest. */
+export function passedUnseen({ request, response }: Pick<End, "request" | "response">): boolean {
+  return request.sha256 === undefined && response.sha256 === undefined;
+}
+
 /** What is known of an exchange when one of its events is made. */
 export interface Scene {
   readonly exchange: string;
