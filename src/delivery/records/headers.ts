@@ -105,6 +105,11 @@ export function wholeMilliseconds(time: number): number {
   return Number.isFinite(time) ? Math.min(Math.max(0, Math.floor(time)), LAST_TIME) : 0;
 }
 
+/** The last time that was written: an exchange's records share a few. */
+let last = { time: 0, text: new Date(0).toISOString() };
+
 export function formatTime(time: number): string {
-  return new Date(wholeMilliseconds(time)).toISOString();
+  const whole = wholeMilliseconds(time);
+  if (whole !== last.time) last = { time: whole, text: new Date(whole).toISOString() };
+  return last.text;
 }
