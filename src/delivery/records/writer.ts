@@ -128,9 +128,10 @@ export class TopicWriter {
 
   #record({ record, at, next }: Positioned, into: TopicRecord[]): void {
     this.#open.age(at);
-    const made = into.length;
+    let made = into.length;
     try {
       this.#tellGaps(record.kind === "body" ? beginning(record.chunk.exchange) : record.event.time, into);
+      made = into.length;
       if (record.kind === "body") this.#chunk(record.chunk, at, into);
       else this.#event(record.event, at, into);
     } catch (error) {

@@ -7,6 +7,8 @@ import { TopicWriter, type WriterCheckpoint } from "../../../src/delivery/record
 import type { ExchangeCompleted, ExchangeRequested, RecordedEvent } from "../../../src/recording/events.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 import { gatewayStarted, query, refusal, sessionStarted } from "../../archive/support.ts";
+import { Random } from "../../fuzz/random.ts";
+import { hostileJournal } from "./hostile.ts";
 import { eventOf, ids, MemoryJournal, SOURCE, writeAll } from "./journal.ts";
 
 const session = "s-1";
@@ -271,6 +273,59 @@ test("an event that this version does not know is told as a gap, and stops nothi
     unmapped: { gap_reason: "unreadable" },
   });
   assert.equal(records.length, 7);
+});
+
+test("a gap in front of an event that this version does not know is told all the same", () => {
+  const journal = new MemoryJournal()
+    .events(gatewayStarted("run"))
+    .gap(100)
+    .events({ type: "cache.warmed", time: 1 } as unknown as RecordedEvent)
+    .events(query({ session }).requested);
+  const reasons = writeAll(journal).map(
+    (record) => (eventOf(record).unmapped as Record<string, unknown>).gap_reason,
+  );
+  assert.deepEqual(reasons, [undefined, "damaged", "unreadable", undefined]);
+});
+
+test("a hostile journal gives the same records from any checkpoint, too", { timeout: 60_000 }, () => {
+  const journal = hostileJournal(new Random(5), 150);
+  const whole = writeAll(journal);
+  const writer = new TopicWriter({ source: SOURCE });
+  let made = 0;
+  while (writer.position < journal.end) {
+    made += writer.write(journal.batch(writer.position, 37)).length;
+    const checkpoint = JSON.parse(JSON.stringify(writer.checkpoint())) as WriterCheckpoint;
+    assert.deepEqual(writeAll(journal, checkpoint), whole.slice(made), `from ${checkpoint.position}`);
+  }
+});
+
+test("of exchanges that run for long the latest two thousand are remembered, and the others' ends say less", () => {
+  const all = Array.from({ length: 2_100 }, () => query({ session }));
+  const last = query({ session });
+  const journal = new MemoryJournal()
+    .events(...all.map(({ requested }) => requested))
+    .body(last.requested.exchange, "request", Buffer.alloc(LOOK_BACK))
+    .events(last.requested);
+  const writer = new TopicWriter({ source: SOURCE });
+  writer.write(journal.batch(0));
+  assert.equal(writer.checkpoint().open.length, 2_000);
+  const [first, newest] = [all[0], all.at(-1)].map((parts) => parts?.completed ?? assert.fail());
+  assert.ok(first !== undefined && newest !== undefined);
+  journal.events(first, newest);
+  const ends = writer.write(journal.batch(writer.position)).filter(({ topic }) => topic === "events");
+  assert.deepEqual(
+    ends.map((record) => (eventOf(record).unmapped as Record<string, unknown>).request_unknown),
+    [true, undefined],
+  );
+});
+
+test("of sessions the thousand used last are remembered", () => {
+  const sessions = Array.from({ length: 1_100 }, (_, index) => sessionStarted(`s-${index}`));
+  const journal = new MemoryJournal().events(...sessions);
+  const writer = new TopicWriter({ source: SOURCE });
+  writer.write(journal.batch(0));
+  const known = writer.checkpoint().sessions.map(([name]) => name);
+  assert.deepEqual([known.length, known[0], known.at(-1)], [1_000, "s-100", "s-1099"]);
 });
 
 test("a refusal before there was a session is keyed by its exchange and tells what was asked", () => {
