@@ -41,6 +41,9 @@ export function exchangeEvent(context: Context, scene: Scene): Buffer {
     http_response:
       end === undefined ? undefined : httpResponse(end, responseHeaders, http && asked === undefined),
     ...(http ? traffic(end) : work(scene, activity)),
+    // The request as the agent sent it is what the event was made from; the topic of bodies has it.
+    raw_data_hash: end?.request.sha256 === undefined ? undefined : sha256(end.request.sha256),
+    raw_data_size: end?.request.sha256 === undefined ? undefined : end.request.bytes,
     unmapped: unmapped(context, scene, requestHeaders, responseHeaders),
   };
   return encodeEvent(event, lossOf(scene, [requestHeaders, responseHeaders]));
@@ -179,9 +182,6 @@ function work({ exchange, asked, end, answer }: Scene, activity: Activity): Attr
           ? undefined
           : { code: end.status, error: bounded(error?.code ?? answer?.error?.reason) },
     },
-    // The request as the agent sent it is what the event was made from; the topic of bodies has it.
-    raw_data_hash: end?.request.sha256 === undefined ? undefined : sha256(end.request.sha256),
-    raw_data_size: end?.request.sha256 === undefined ? undefined : end.request.bytes,
   };
   if (activity.class !== DATASTORE || operation === undefined) {
     return { ...attributes, resources: resources(operation) };

@@ -46,6 +46,9 @@ export function unmapped(
     stream: operation?.stream,
     billing_project: operation?.billingProject,
     upload: operation?.upload,
+    // OCSF's database and table belong to Datastore Activity alone; these are there whatever the class.
+    dataset: operation?.dataset,
+    table: operation?.table,
     job_id: jobOf(asked, answer),
     ...answered(answer),
   };
