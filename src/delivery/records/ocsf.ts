@@ -13,7 +13,7 @@ export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
 
 /** The value of a session's first event: OCSF Authentication, Logon. */
 export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): Buffer {
-  const session = short(event.session, BOUNDS.name);
+  const { session } = event;
   return encodeEvent({
     ...baseEvent(context, {
       activity: { class: AUTHENTICATION, id: 1 },
@@ -50,7 +50,7 @@ export function gatewayEvent(context: Context, event: GatewayStarted | GatewaySt
     ...baseEvent(context, {
       activity: { class: LIFECYCLE, id: started ? 3 : 4 },
       severity: "informational",
-      message: `bqtape ${started ? `${event.version} started` : "stopped"}`,
+      message: `bqtape ${started ? `${short(event.version, 64)} started` : "stopped"}`,
     }),
     status_id: 1,
     status: "Success",

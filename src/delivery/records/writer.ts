@@ -10,17 +10,8 @@ import type { Batch, Positioned } from "../../recording/reader.ts";
 import { askedOf, askedOfRefused, BOUNDS } from "./asked.ts";
 import { beginning, chunkRecord, closingRecord } from "./body-records.ts";
 import { answerOf, closings, type EndEvent, endName, endOf } from "./ends.ts";
-import {
-  ceType,
-  EVENT_CONTENT_TYPE,
-  type EventName,
-  formatSequence,
-  formatTime,
-  HEADER,
-  SPEC_VERSION,
-  type TopicRecord,
-  wholeMilliseconds,
-} from "./headers.ts";
+import { beginId, endId, eventRecord } from "./event-records.ts";
+import type { EventName, TopicRecord } from "./headers.ts";
 import {
   type Context,
   type End,
@@ -180,16 +171,19 @@ export class TopicWriter {
   }
 
   #gateway(event: GatewayStarted | GatewayStopped, at: number, into: TopicRecord[]): void {
-    const id = `${event.gateway}/${event.type === "gateway.started" ? "started" : "stopped"}`;
+    const gateway = short(event.gateway, BOUNDS.name);
+    const id = `${gateway}/${event.type === "gateway.started" ? "started" : "stopped"}`;
     const context = this.#context(event.type, id, event.time, at);
-    into.push(this.#make(context, this.#source, event.gateway, gatewayEvent(context, event)));
+    const address = { key: this.#source, subject: gateway };
+    into.push(eventRecord(context, address, gatewayEvent(context, { ...event, gateway })));
   }
 
   #session(event: SessionStarted, at: number, into: TopicRecord[]): void {
-    const session = short(event.session, BOUNDS.name);
+    const session = boundSession(event.session) ?? "unknown";
     const principal = this.#sessions.begin(session, event.principal);
     const context = this.#context("session.started", this.#placeId(at), event.time, at);
-    into.push(this.#make(context, session, session, sessionEvent(context, event, principal)));
+    const value = sessionEvent(context, { ...event, session }, principal);
+    into.push(eventRecord(context, { key: session, subject: session }, value));
   }
 
   #requested(event: ExchangeRequested, at: number, again: boolean, into: TopicRecord[]): void {
@@ -202,7 +196,7 @@ export class TopicWriter {
     const context = this.#context("exchange.requested", beginId(exchange), time, at);
     const { headers } = event.request;
     const value = exchangeEvent(context, { exchange, session, principal, asked, headers });
-    into.push(this.#make(context, session ?? exchange, exchange, value));
+    into.push(eventRecord(context, { key: session ?? exchange, subject: exchange }, value));
   }
 
   #ended(event: EndEvent, at: number, again: boolean, into: TopicRecord[]): void {
@@ -218,32 +212,33 @@ export class TopicWriter {
       session,
       principal: this.#principal(session),
       asked,
+      // Such a request has no event of its own.
+      ...(refused !== undefined && { headers: refused.request.headers }),
       end: endOf(event),
       answer,
     };
-    // Records that close bodies come first: who sees an exchange's end in both topics has seen all of its bytes.
     into.push(...closings(this.#source, event, asked));
     const context = this.#context(endName(event, asked), endId(exchange), time, at);
-    into.push(this.#make(context, session ?? exchange, exchange, exchangeEvent(context, scene)));
+    into.push(
+      eventRecord(context, { key: session ?? exchange, subject: exchange }, exchangeEvent(context, scene)),
+    );
   }
 
   /** Says the end of an exchange in its own words' place: its gateway ended before it could. */
   #cutShort(open: OpenExchange, time: number, at: number, into: TopicRecord[]): void {
     const { exchange, session, asked, request, response } = open;
     const tunnel = asked.operation?.name === "tunnel";
-    for (const [direction, body] of tunnel
-      ? []
-      : ([
-          ["request", request],
-          ["response", response],
-        ] as const)) {
+    for (const direction of tunnel ? [] : (["request", "response"] as const)) {
+      const body = open[direction];
       into.push(closingRecord(this.#source, { exchange, direction, time, body, outcome: "aborted" }));
     }
     const end: End = { outcome: "incomplete", status: 0, request, response: { ...response, headers: [] } };
     const name = tunnel ? "tunnel.closed" : "exchange.completed";
     const context = this.#context(name, endId(exchange), time, at);
     const scene = { exchange, session, principal: this.#principal(session), asked, end };
-    into.push(this.#make(context, session ?? exchange, exchange, exchangeEvent(context, scene)));
+    into.push(
+      eventRecord(context, { key: session ?? exchange, subject: exchange }, exchangeEvent(context, scene)),
+    );
   }
 
   #tellGaps(time: number, into: TopicRecord[]): void {
@@ -251,7 +246,7 @@ export class TopicWriter {
     for (const gap of this.#gaps) {
       if (this.#madeBefore(gap.to - 1)) continue;
       const context = this.#context("recording.gap", `${this.#placeId(gap.from)}/gap`, time, gap.from);
-      into.push(this.#make(context, this.#source, undefined, gapEvent(context, gap)));
+      into.push(eventRecord(context, { key: this.#source }, gapEvent(context, gap)));
     }
     this.#gaps = [];
   }
@@ -268,40 +263,6 @@ export class TopicWriter {
   #context(name: EventName, id: string, time: number, sequence: number): Context {
     return { id, name, time, sequence, source: this.#source, run: this.#run };
   }
-
-  #make(
-    { id, name, time, sequence, source }: Context,
-    key: string,
-    subject: string | undefined,
-    value: Buffer,
-  ): TopicRecord {
-    return {
-      topic: "events",
-      key,
-      value,
-      headers: {
-        [HEADER.contentType]: EVENT_CONTENT_TYPE,
-        [HEADER.specVersion]: SPEC_VERSION,
-        [HEADER.id]: id,
-        [HEADER.source]: source,
-        [HEADER.type]: ceType(name),
-        [HEADER.time]: formatTime(time),
-        ...(subject !== undefined && { [HEADER.subject]: subject }),
-        [HEADER.partitionKey]: key,
-        [HEADER.sequence]: formatSequence(sequence),
-      },
-      timestamp: wholeMilliseconds(time),
-    };
-  }
-}
-
-function beginId(exchange: string): string {
-  return `${exchange}/begin`;
-}
-
-/** An exchange has one end, whichever event tells it. */
-function endId(exchange: string): string {
-  return `${exchange}/end`;
 }
 
 function boundSession(session: string | undefined): string | undefined {

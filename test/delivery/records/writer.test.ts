@@ -329,7 +329,10 @@ test("of sessions the thousand used last are remembered", () => {
 });
 
 test("a refusal before there was a session is keyed by its exchange and tells what was asked", () => {
-  const denied = refusal();
+  const plain = refusal();
+  assert.ok(plain.refused !== undefined);
+  const request = { ...plain.refused.request, headers: [["Host", "evil.example"]] as const };
+  const denied = { ...plain, refused: { ...plain.refused, request } };
   const end = only(writeAll(new MemoryJournal().events(denied)), "/end");
   assert.equal(end.key, denied.exchange);
   assert.equal(end.headers.ce_type, "dev.bqtape.exchange.denied");
@@ -337,7 +340,11 @@ test("a refusal before there was a session is keyed by its exchange and tells wh
     action_id: 2,
     disposition_id: 2,
     status_detail: "evil.example is not a host of BigQuery",
-    http_request: { http_method: "CONNECT", url: { hostname: "evil.example", port: 443 } },
+    http_request: {
+      http_method: "CONNECT",
+      url: { hostname: "evil.example", port: 443 },
+      http_headers: [{ name: "Host", value: "evil.example" }],
+    },
   });
 });
 
