@@ -41,10 +41,15 @@ export interface WriterCheckpoint {
   readonly open: readonly OpenExchange[];
 }
 
+/** For a journal whose beginning is gone already, and was never to be delivered. */
+export function startingAt(position: number): WriterCheckpoint {
+  return { position, resume: position, sessions: [], open: [] };
+}
+
 export interface WriterOptions {
-  /** The gateway instance, `ce_source`: the same whenever this journal is read. */
+  /** The gateway instance, `ce_source`: a URI reference, one for each journal, and the same whenever it is read. */
   readonly source: string;
-  /** Where an earlier writer of the same journal stood. Default: at its beginning. */
+  /** Where an earlier writer of the same journal stood, or {@link startingAt}. Default: at its beginning. */
   readonly from?: WriterCheckpoint;
 }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { TopicRecord } from "../../../src/delivery/records/headers.ts";
 import { LOOK_BACK } from "../../../src/delivery/records/open-exchanges.ts";
-import { TopicWriter, type WriterCheckpoint } from "../../../src/delivery/records/writer.ts";
+import { startingAt, TopicWriter, type WriterCheckpoint } from "../../../src/delivery/records/writer.ts";
 import type { ExchangeCompleted, ExchangeRequested, RecordedEvent } from "../../../src/recording/events.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 import { gatewayStarted, query, refusal, sessionStarted } from "../../archive/support.ts";
@@ -247,6 +247,11 @@ test("what a crash of the gateway cut short is ended by the next run: incomplete
     actor: { user: { name: "alice" } },
     unmapped: { outcome: "incomplete", gateway_run: "first" },
   });
+});
+
+test("a writer that starts where a trimmed journal does tells no gap in front of it", () => {
+  const journal = new MemoryJournal().gap(1_000, "missing").exchange(query({ session }));
+  assert.equal(writeAll(journal, startingAt(1_000)).length, 6);
 });
 
 test("a gap in the journal is an event in front of what follows it, with that record's time", () => {
