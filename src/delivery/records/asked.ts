@@ -95,12 +95,17 @@ export function askedOfRefused(time: number, refused: NonNullable<ExchangeDenied
 
 /** What is remembered of a request whose exchange runs for long. */
 export function grownOld(asked: Asked): Asked {
-  if (asked.statement === undefined) return asked;
-  const { text, cut } = cutText(asked.statement.text, BOUNDS.oldSql);
-  if (!cut) return asked;
-  const whole =
-    asked.statement.whole ?? (asked.statement.cut === undefined ? measure(asked.statement.text) : undefined);
-  return { ...asked, statement: { text, cut: true, ...(whole !== undefined && { whole }) } };
+  const { statement } = asked;
+  const bounded = { ...asked, ...(statement !== undefined && { statement: shortened(statement) }) };
+  // Anew: a string that was cut from another keeps that one alive.
+  return JSON.parse(JSON.stringify(bounded)) as Asked;
+}
+
+function shortened(statement: Statement): Statement {
+  const { text, cut } = cutText(statement.text, BOUNDS.oldSql);
+  if (!cut) return statement;
+  const whole = statement.whole ?? (statement.cut === undefined ? measure(statement.text) : undefined);
+  return { text, cut: true, ...(whole !== undefined && { whole }) };
 }
 
 function statementOf(sql: string, truncated?: true, bytes?: number, sha256?: string): Statement {
