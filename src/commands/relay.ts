@@ -31,6 +31,8 @@ export interface RelayOptions {
   readonly after: number;
   /** Where the journal tells how far it is written. */
   readonly end: SharedArrayBuffer;
+  /** Where delivery tells up to where Kafka has acknowledged the journal. */
+  readonly acknowledged: SharedArrayBuffer;
   /** 48 bytes that TLS sessions are resumed with, the same for all workers. */
   readonly ticketKeys: Buffer;
   /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */

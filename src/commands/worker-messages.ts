@@ -23,8 +23,13 @@ export type FromWorker =
   | { readonly type: "ready"; readonly proxy: AddressInfo }
   /** It could not start; the message is for a person. */
   | { readonly type: "failed"; readonly message: string }
-  /** How far the journal is written, and whether it takes more. */
-  | { readonly type: "journal"; readonly position: number; readonly state: JournalState }
+  /** How far the journal is written, whether it takes more, and how many bytes it holds. */
+  | {
+      readonly type: "journal";
+      readonly position: number;
+      readonly state: JournalState;
+      readonly bytes: number;
+    }
   | { readonly type: "flushed"; readonly position: number }
   /** Without `refused`, it was done. */
   | { readonly type: "reloaded"; readonly refused?: string };

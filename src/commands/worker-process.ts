@@ -12,6 +12,7 @@ const TELL_INTERVAL = 10;
 
 const log = pino();
 const end = new SharedArrayBuffer(8);
+const acknowledged = new SharedArrayBuffer(8);
 const written = new BigInt64Array(end);
 let relay: Relay | undefined;
 
@@ -23,17 +24,18 @@ let told = "";
 function tellJournal(): void {
   if (relay === undefined) return;
   const position = Number(Atomics.load(written, 0));
-  const { state } = relay.journal;
-  if (told === `${position} ${state}`) return;
-  told = `${position} ${state}`;
-  tell({ type: "journal", position, state });
+  const { state, bytes } = relay.journal;
+  if (told === `${position} ${state} ${bytes}`) return;
+  told = `${position} ${state} ${bytes}`;
+  tell({ type: "journal", position, state, bytes });
 }
 
 async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
     const ticketKeys = Buffer.from(message.ticketKeys, "base64");
-    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, end, ticketKeys });
+    const shared = { end, acknowledged, ticketKeys };
+    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, ...shared });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;

@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import { readCheckpoints } from "../archive/archive.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { JournalState } from "../recording/journal.ts";
+import { furthestRead } from "./journal-readers.ts";
 import type { JournalSlot, Relays } from "./relays.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
@@ -44,6 +44,8 @@ interface Place {
   readonly slot: JournalSlot;
   worker: Worker;
   state: JournalState | "starting";
+  /** Bytes that its journal holds. */
+  bytes: number;
   startedAt: number;
   restart: number;
 }
@@ -63,6 +65,7 @@ class Workers implements Relays {
       slot,
       worker: this.#fork(slot),
       state: "starting",
+      bytes: 0,
       startedAt: Date.now(),
       restart: FIRST_RESTART,
     }));
@@ -94,9 +97,14 @@ class Workers implements Relays {
     return place === undefined ? undefined : `worker ${place.slot.journal}: ${place.state}`;
   }
 
+  fill(): number {
+    return Math.max(...this.#places.map(({ bytes }) => bytes)) / this.#config.recording.journal.maxBytes;
+  }
+
   trim(journal: string, position: number): void {
     const place = this.#places.find(({ slot }) => slot.journal === journal);
-    if (place?.state === "open") send(place.worker, { type: "trim", position });
+    const isWriting = place !== undefined && place.state !== "starting" && place.state !== "closed";
+    if (isWriting) send(place.worker, { type: "trim", position });
   }
 
   async flush(): Promise<ReadonlyMap<string, number>> {
@@ -144,7 +152,7 @@ class Workers implements Relays {
 
   #fork({ journal }: JournalSlot): Worker {
     const worker = cluster.fork();
-    const after = readCheckpoints(this.#config.dataDir).get(journal) ?? 0;
+    const after = furthestRead(this.#config.dataDir).get(journal) ?? 0;
     send(worker, { type: "start", config: this.#config, journal, after, ticketKeys: this.#ticketKeys });
     return worker;
   }
@@ -159,6 +167,7 @@ class Workers implements Relays {
         if (replacement) this.#log.info({ worker: slot.journal }, "the worker was replaced");
       } else if (message.type === "journal") {
         place.state = message.state;
+        place.bytes = message.bytes;
         publish(slot.end, message.position);
       } else if (message.type === "failed") {
         this.#log.error({ worker: slot.journal }, message.message);

@@ -1,9 +1,10 @@
 import type { TopicRecord } from "../../../src/delivery/records/headers.ts";
 import { TopicWriter, type WriterCheckpoint } from "../../../src/delivery/records/writer.ts";
 import type { BodyChunk, RecordedEvent } from "../../../src/recording/events.ts";
-import { encodeFrame, type JournalRecord, Page } from "../../../src/recording/frame.ts";
+import type { JournalRecord } from "../../../src/recording/frame.ts";
 import type { Batch, Gap, Positioned } from "../../../src/recording/reader.ts";
 import type { ExchangeParts } from "../../archive/support.ts";
+import { frame } from "../../support/frames.ts";
 
 export const SOURCE = "bqtape://gateway-1/0";
 
@@ -18,7 +19,7 @@ export class MemoryJournal {
   }
 
   add(record: JournalRecord): this {
-    const length = encodeFrame(record, new Page()).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const { length } = frame(record);
     this.records.push({ record, at: this.#end, next: this.#end + length });
     this.#end += length;
     return this;
