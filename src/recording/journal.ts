@@ -279,7 +279,8 @@ export class Journal {
         if (this.#outbox.bytes > 0) await this.#whenWritten();
         const written = this.#written;
         await this.#sync();
-        this.#segment.growBehind(written);
+        // A write that is under way goes where the zeros would.
+        if (!this.#writing) this.#segment.growBehind(written);
         this.#synced = Math.max(this.#synced, written);
         settle(this.#untilSynced, this.#synced);
       }
