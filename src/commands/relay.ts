@@ -86,9 +86,10 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
-  const { journal: name, after, end, network } = options;
+  const { journal: name, after, end, acknowledged, network } = options;
   const directory = journalDirectory(config.dataDir, name);
-  const journal = await Journal.open({ directory, maxBytes: config.recording.journal.maxBytes, after, end });
+  const { maxBytes } = config.recording.journal;
+  const journal = await Journal.open({ directory, maxBytes, after, end, acknowledged });
   starting.defer(() => journal.close());
   const { commitRequest, releaseResponse } = config.recording;
   const recorder = new Recorder({ journal, commitRequest, releaseResponse });

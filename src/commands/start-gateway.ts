@@ -142,16 +142,21 @@ async function openArchive(
   });
 }
 
+/** Milliseconds that records gather while agents wait for their acknowledgement. */
+const PROMPT = 2;
+
 async function openDelivery(
-  { dataDir }: Config,
+  { dataDir, recording }: Config,
   kafka: KafkaConfig,
   slots: readonly JournalSlot[],
   log: Logger,
   passed: Passed,
 ): Promise<Delivery> {
+  const awaited = [recording.commitRequest, recording.releaseResponse].includes("kafka");
   return await startDelivery({
     dataDir,
     kafka,
+    ...(awaited && { linger: PROMPT }),
     journals: slots.map(({ journal: name, end, acknowledged }) => ({
       name,
       directory: journalDirectory(dataDir, name),

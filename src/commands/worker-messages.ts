@@ -13,6 +13,8 @@ export type ToWorker =
       readonly ticketKeys: string;
     }
   | { readonly type: "trim"; readonly position: number }
+  /** Up to where Kafka has acknowledged the journal; told when somebody waits for that. */
+  | { readonly type: "acknowledged"; readonly position: number }
   | { readonly type: "flush" }
   | { readonly type: "reload"; readonly config: Config }
   | { readonly type: "drain" }
@@ -33,3 +35,10 @@ export type FromWorker =
   | { readonly type: "flushed"; readonly position: number }
   /** Without `refused`, it was done. */
   | { readonly type: "reloaded"; readonly refused?: string };
+
+/** Tells the threads of this process a position that another process sent. */
+export function publish(shared: SharedArrayBuffer, position: number): void {
+  const published = new BigInt64Array(shared);
+  Atomics.store(published, 0, BigInt(position));
+  Atomics.notify(published, 0);
+}

@@ -1,6 +1,6 @@
 import pino from "pino";
 import { type Relay, startRelay } from "./relay.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /*
  * A worker of a gateway: one relay in a process of its own, led by messages. Signals of a terminal reach it too, but its
@@ -43,6 +43,8 @@ async function lead(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "trim":
       return await relay?.journal.trim(message.position);
+    case "acknowledged":
+      return publish(acknowledged, message.position);
     case "flush":
       await relay?.journal.commit("written");
       tellJournal();

@@ -6,9 +6,10 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { JournalState } from "../recording/journal.ts";
+import { GrowthWatch } from "../recording/watch.ts";
 import { furthestRead } from "./journal-readers.ts";
 import type { JournalSlot, Relays } from "./relays.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
 const FIRST_RESTART = 100;
@@ -55,7 +56,10 @@ class Workers implements Relays {
   readonly #ticketKeys = randomBytes(48).toString("base64");
   readonly #places: readonly Place[];
   #config: Config;
+  /** What {@link #passOn} waits with. */
+  readonly #watches: readonly GrowthWatch[];
   #stopping = false;
+  #stopped = false;
   #proxy: AddressInfo | undefined;
 
   constructor(config: Config, log: Logger, slots: readonly JournalSlot[]) {
@@ -70,6 +74,9 @@ class Workers implements Relays {
       restart: FIRST_RESTART,
     }));
     for (const place of this.#places) this.#watch(place, false);
+    const { commitRequest, releaseResponse } = config.recording;
+    const awaited = [commitRequest, releaseResponse].includes("kafka");
+    this.#watches = awaited ? this.#places.map((place) => this.#passOn(place)) : [];
   }
 
   /** Resolves when every worker takes traffic. */
@@ -138,6 +145,12 @@ class Workers implements Relays {
 
   async #stop(message: ToWorker, milliseconds: number): Promise<void> {
     this.#stopping = true;
+    await this.#stopWorkers(message, milliseconds);
+    this.#stopped = true;
+    for (const watch of this.#watches) watch.wake();
+  }
+
+  async #stopWorkers(message: ToWorker, milliseconds: number): Promise<void> {
     await Promise.all(
       this.#places.map(async ({ worker }) => {
         if (worker.isDead()) return;
@@ -148,6 +161,22 @@ class Workers implements Relays {
         clearTimeout(timer);
       }),
     );
+  }
+
+  /** Tells a worker, and whoever takes its place, what Kafka has acknowledged; until all workers have ended. */
+  #passOn(place: Place): GrowthWatch {
+    const watch = new GrowthWatch([place.slot.acknowledged]);
+    const tell = async (): Promise<void> => {
+      for (let told = -1n; !this.#stopped; ) {
+        const seen = watch.look();
+        if (seen[0] !== told) send(place.worker, { type: "acknowledged", position: Number(seen[0]) });
+        told = seen[0] ?? 0n;
+        // One that replaced another has to be told, too: after a second at the latest.
+        if (!(await watch.grown(seen))) told = -1n;
+      }
+    };
+    void tell();
+    return watch;
   }
 
   #fork({ journal }: JournalSlot): Worker {
@@ -214,11 +243,4 @@ class Workers implements Relays {
 /** A worker that is gone by the time the message gets there tells so by its exit. */
 function send(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message, () => undefined);
-}
-
-/** Tells the readers in this process how far a journal is written. */
-function publish(end: SharedArrayBuffer, position: number): void {
-  const published = new BigInt64Array(end);
-  Atomics.store(published, 0, BigInt(position));
-  Atomics.notify(published, 0);
 }

@@ -63,7 +63,13 @@ const credential = z.discriminatedUnion("type", credentialKinds, {
       : undefined,
 });
 
-export const configSchema = z.strictObject({
+/**
+ * Bytes of journal that delivery may need behind what is delivered (exchanges that have not ended begin there), and as many
+ * again several times over, so that a journal that is full is not full of these alone.
+ */
+const MIN_JOURNAL_WITH_KAFKA = 64 * 1024 * 1024;
+
+const sections = z.strictObject({
   proxy: z
     .strictObject({
       listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents"),
@@ -143,11 +149,13 @@ export const configSchema = z.strictObject({
   recording: z
     .strictObject({
       commitRequest: z
-        .enum(["written", "fsync"])
+        .enum(["written", "fsync", "kafka"])
         .default("fsync")
-        .describe("what a request waits for before it is forwarded: to survive the process, or the machine"),
+        .describe(
+          "what a request waits for before it is forwarded: to survive the process, the machine, or to be in Kafka",
+        ),
       releaseResponse: z
-        .enum(["written", "fsync"])
+        .enum(["written", "fsync", "kafka"])
         .default("written")
         .describe("what response bytes wait for before the agent gets them"),
       journal: z
@@ -163,6 +171,21 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(true).describe("keep recordings readable in archive.sqlite"),
     })
     .prefault({}),
+});
+
+/** All of it, and what one section asks of another. */
+export const configSchema = sections.superRefine(({ recording, kafka }, context) => {
+  const { commitRequest, releaseResponse, journal } = recording;
+  for (const [key, input] of Object.entries({ commitRequest, releaseResponse })) {
+    if (input !== "kafka" || kafka !== undefined) continue;
+    const message = "set kafka.brokers, or choose written or fsync";
+    context.addIssue({ code: "custom", path: ["recording", key], input, message });
+  }
+  if (kafka === undefined || journal.maxBytes >= MIN_JOURNAL_WITH_KAFKA) return;
+  const message =
+    "expected at least 64MiB, since delivery to Kafka keeps up to 16 MiB of what it has delivered";
+  const path = ["recording", "journal", "maxBytes"];
+  context.addIssue({ code: "custom", path, input: journal.maxBytes, message });
 });
 
 export type Config = z.output<typeof configSchema>;

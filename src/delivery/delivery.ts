@@ -7,6 +7,7 @@ import { GrowthWatch } from "../recording/watch.ts";
 import { gatewayName, readCheckpoint } from "./checkpoint.ts";
 import type { KafkaLog } from "./kafka/client.ts";
 import type { DeliveryState, FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
+import { waitingState } from "./sender.ts";
 import { SinkError } from "./sink.ts";
 
 export type { DeliveryState, LiveJournal, Progress } from "./messages.ts";
@@ -58,10 +59,7 @@ const START_PATIENCE = 5_000;
  */
 export async function startDelivery(options: DeliveryOptions): Promise<Delivery> {
   const delivery = new Delivery(options);
-  const abort = new AbortController();
-  const late = delay(START_PATIENCE, undefined, { signal: abort.signal }).catch(() => undefined);
-  await Promise.race([delivery.started, late]);
-  abort.abort();
+  await delivery.started;
   return delivery;
 }
 
@@ -73,7 +71,7 @@ const GRACE = 2_000;
 
 /** The delivery of a running gateway. */
 export class Delivery {
-  /** Resolves when something is known of Kafka. */
+  /** Settles when something is known of Kafka, or nothing for too long. */
   readonly started: Promise<void>;
   readonly #options: DeliveryOptions;
   readonly #gateway: string;
@@ -81,6 +79,8 @@ export class Delivery {
   readonly #ended = Promise.withResolvers<void>();
   #worker: Worker | undefined;
   #state: DeliveryState = { type: "starting" };
+  /** Whether somebody can still be told that this cannot be started. */
+  #starting = true;
   #closing = false;
   #restart = FIRST_RESTART;
 
@@ -88,8 +88,9 @@ export class Delivery {
   constructor(options: DeliveryOptions) {
     this.#options = options;
     this.#gateway = gatewayName(options.dataDir);
-    this.started = this.#started.promise;
-    this.#run(false);
+    const late = setTimeout(() => this.#hasStarted(), START_PATIENCE);
+    this.started = this.#started.promise.finally(() => clearTimeout(late));
+    this.#run();
   }
 
   get state(): DeliveryState {
@@ -124,11 +125,16 @@ export class Delivery {
     this.#changeState({ type: "closed" });
   }
 
-  #run(again: boolean): void {
+  #hasStarted(): void {
+    this.#starting = false;
+    this.#started.resolve();
+  }
+
+  #run(): void {
     const { dataDir, kafka, journals, linger = 10 } = this.#options;
     // Run as .ts in the tree and as .js when compiled: the worker's file has this one's kind.
     const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const workerData: WorkerInput = { dataDir, gateway: this.#gateway, kafka, journals, linger, again };
+    const workerData: WorkerInput = { dataDir, gateway: this.#gateway, kafka, journals, linger };
     const worker = new Worker(new URL(`./worker.${kind}`, import.meta.url), { workerData, name: "delivery" });
     this.#worker = worker;
     worker.on("message", (message: FromWorker) => this.#heard(message, worker));
@@ -149,14 +155,13 @@ export class Delivery {
       case "state":
         if (message.state.type === "delivering") this.#restart = FIRST_RESTART;
         this.#changeState(message.state);
-        this.#started.resolve();
+        this.#hasStarted();
         return;
       case "progress":
         for (const progress of message.progress) this.#options.onProgress?.(progress);
         return;
       case "refused":
-        this.#closing = true;
-        this.#started.reject(new SinkError(message.code, message.message));
+        this.#refused(new SinkError(message.code, message.message));
         return;
       case "ended":
         // Something of a client may still hold the thread.
@@ -170,6 +175,16 @@ export class Delivery {
     }
   }
 
+  #refused(error: SinkError): void {
+    if (!this.#starting) {
+      // It is started again, until what is refused has been mended.
+      this.#changeState(waitingState(error));
+      return;
+    }
+    this.#closing = true;
+    this.#started.reject(error);
+  }
+
   #changeState(state: DeliveryState): void {
     const before = this.#state;
     this.#state = state;
@@ -181,7 +196,7 @@ export class Delivery {
     const pause = this.#restart;
     this.#restart = Math.min(pause * 2, LAST_RESTART);
     await delay(pause, undefined, { ref: false });
-    if (!this.#closing) this.#run(true);
+    if (!this.#closing) this.#run();
   }
 }
 

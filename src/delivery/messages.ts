@@ -40,14 +40,12 @@ export interface WorkerInput {
   readonly journals: readonly LiveJournal[];
   /** Milliseconds that records may gather. */
   readonly linger: number;
-  /** Whether it follows one that crashed: then nothing that Kafka says ends it. */
-  readonly again: boolean;
 }
 
 export type FromWorker =
   | { readonly type: "state"; readonly state: DeliveryState }
   | { readonly type: "progress"; readonly progress: readonly Progress[] }
-  /** Kafka, as it is configured, would lose or refuse records: the worker ends. Only at the start. */
+  /** Kafka, as it is configured, would lose or refuse records: the worker ends. */
   | { readonly type: "refused"; readonly code: SinkErrorCode; readonly message: string }
   /** The worker has done what it could, and can be let go. */
   | { readonly type: "ended" }

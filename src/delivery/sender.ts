@@ -47,8 +47,9 @@ export class Sender {
   #state: DeliveryState["type"] = "starting";
   /** What ended the last sink, until something is acknowledged again. */
   #failure: unknown;
-  readonly #ended = Promise.withResolvers<undefined>();
   #isEnded = false;
+  /** Ends the present wait. A promise kept for ever would gather something with each wait for it. */
+  #onEnd: (() => void) | undefined;
   #broken: ((failure: unknown) => void) | undefined;
   #waiting = 0;
 
@@ -96,7 +97,7 @@ export class Sender {
   /** Closes the sink; what is not acknowledged by then stays so. */
   end(): void {
     this.#isEnded = true;
-    this.#ended.resolve(undefined);
+    this.#onEnd?.();
   }
 
   /** @returns why it could not be used any longer. */
@@ -104,13 +105,13 @@ export class Sender {
     let sink: Sink | undefined;
     try {
       sink = await this.#options.open(this.#failure);
-      await Promise.race([sink.connect(), this.#ended.promise]);
+      await Promise.race([sink.connect(), this.#untilEnd()]);
       const { promise: broken, resolve } = Promise.withResolvers<unknown>();
       this.#broken = resolve;
       this.#sink = sink;
       if (this.idle) this.#succeeded();
       this.flush();
-      return await Promise.race([broken, this.#ended.promise]);
+      return await Promise.race([broken, this.#untilEnd()]);
     } catch (error) {
       return error;
     } finally {
@@ -143,10 +144,11 @@ export class Sender {
 
   #acknowledged(lane: Lane, count: number): void {
     this.#waiting -= count;
-    for (const { receipt } of lane.parcels.splice(0, count)) receipt.acknowledge();
+    const acknowledged = lane.parcels.splice(0, count);
+    this.#send(lane);
+    for (const { receipt } of acknowledged) receipt.acknowledge();
     this.#backoff.reset();
     this.#succeeded();
-    this.#send(lane);
     this.#options.onChange();
   }
 
@@ -167,8 +169,15 @@ export class Sender {
   async #pause(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, milliseconds);
-    await Promise.race([promise, this.#ended.promise]);
+    await Promise.race([promise, this.#untilEnd()]);
     clearTimeout(timer);
+  }
+
+  #untilEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isEnded) resolve();
+      else this.#onEnd = resolve;
+    });
   }
 }
 

@@ -157,12 +157,12 @@ class DeliveryWorker {
 
   /** The topics as they are when Kafka is first reached; undefined when the worker has to end before that. */
   async #firstTopics(): Promise<Topics | undefined> {
-    const { kafka, again } = this.#input;
+    const { kafka } = this.#input;
     for (const backoff = new Backoff(); !this.#closing; ) {
       try {
         return await prepareTopics(kafka, this.#log);
       } catch (error) {
-        if (!again && error instanceof SinkError && REFUSED.has(error.code)) {
+        if (error instanceof SinkError && REFUSED.has(error.code)) {
           this.#post({ type: "refused", code: error.code, message: error.message });
           return undefined;
         }

@@ -153,3 +153,17 @@ test("a secret's variable that would be a key is refused with the key that names
     /BQTAPE_KAFKA_SASL_PASSWORD is no configuration key.*Did you mean BQTAPE_KAFKA_SASL_PASSWORD_(?:FILE|ENV)\?/,
   );
 });
+
+test("to wait for Kafka without Kafka is refused, and the message says what to choose", async () => {
+  await assert.rejects(load(undefined, { BQTAPE_RECORDING_COMMIT_REQUEST: "kafka" }), {
+    name: "ConfigError",
+    message: /"recording\.commitRequest" is "kafka": set kafka\.brokers, or choose written or fsync\.$/,
+  });
+});
+
+test("a journal that delivery alone could fill is refused", async () => {
+  await assert.rejects(load({ brokers }, { BQTAPE_RECORDING_JOURNAL_MAX_BYTES: "16MiB" }), {
+    name: "ConfigError",
+    message: /"recording\.journal\.maxBytes" is 16777216: expected at least 64MiB/,
+  });
+});

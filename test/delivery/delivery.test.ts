@@ -1,29 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { readCheckpoint } from "../../src/delivery/checkpoint.ts";
-import {
-  type Delivery,
-  type DeliveryOptions,
-  type DeliveryState,
-  readDelivered,
-  startDelivery,
-} from "../../src/delivery/delivery.ts";
-import { uuidv7 } from "../../src/recording/uuid.ts";
-import {
-  type ExchangeParts,
-  gatewayStarted,
-  HandWrittenJournal,
-  query,
-  sessionStarted,
-} from "../archive/support.ts";
-import { type Cluster, startCluster } from "../kafka/cluster.ts";
+import { type DeliveryState, readDelivered } from "../../src/delivery/delivery.ts";
+import { startCluster } from "../kafka/cluster.ts";
 import { createTopic, withAdmin } from "../kafka/read.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
 import { limitProcess } from "../support/time-limit.ts";
-import { type Consumed, consumed } from "./consumed.ts";
-import { kafkaConfig, rejectsWith } from "./support.ts";
+import { rejectsWith } from "./support.ts";
+import { assertArrived, deliveryUnder, recordedIn } from "./under.ts";
 
 limitProcess(120_000);
 
@@ -110,6 +95,21 @@ test("delivery keeps its promises", { timeout: 100_000 }, async (t) => {
     assert.equal(readCheckpoint(under.dataDir, "0")?.partitions.bodies, 9);
   });
 
+  await t.test("a topic that is deleted is made anew, and delivery goes on", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const [journal] = under.journals;
+    const delivery = await under.start();
+    recordedIn(journal, 5);
+    under.publish();
+    await delivery.delivered("0", journal.end);
+    await withAdmin(cluster.addresses(), (admin) => admin.deleteTopics({ topics: [under.topics.bodies] }));
+    const exchanges = recordedIn(journal, 20);
+    under.publish();
+    await delivery.delivered("0", journal.end);
+    const { bodies } = await under.consumed();
+    for (const exchange of exchanges) assertArrived(bodies, exchange);
+  });
+
   await t.test("a topic that would lose records is refused at the start, in words", limit, async (t) => {
     const under = deliveryUnder(t, cluster);
     await createTopic(cluster.addresses(), under.topics.bodies, { config: { "cleanup.policy": "compact" } });
@@ -155,7 +155,7 @@ test("delivery keeps its promises", { timeout: 100_000 }, async (t) => {
 });
 
 test("with no Kafka at all it starts, waits, and ends at once", { timeout: 30_000 }, async (t) => {
-  const under = deliveryUnder(t, { brokers: [], addresses: () => ["127.0.0.1:1"] });
+  const under = deliveryUnder(t, { addresses: () => ["127.0.0.1:1"] });
   const [journal] = under.journals;
   recordedIn(journal, 1);
   under.publish();
@@ -164,80 +164,3 @@ test("with no Kafka at all it starts, waits, and ends at once", { timeout: 30_00
   await delivery.close();
   assert.deepEqual(readDelivered(under.dataDir), new Map());
 });
-
-interface Under {
-  readonly dataDir: string;
-  readonly journals: readonly [HandWrittenJournal, ...HandWrittenJournal[]];
-  readonly topics: { readonly events: string; readonly bodies: string; readonly control: string };
-  /** Closed with the test. */
-  start(more?: Partial<DeliveryOptions>): Promise<Delivery>;
-  /** Tells delivery where the journals end now. */
-  publish(): void;
-  /** Ends it as a crash does: the checkpoint stays as it is. */
-  crash(delivery: Delivery): Promise<void>;
-  consumed(): Promise<Consumed>;
-}
-
-let count = 0;
-
-/** Journals, and topics of their own. */
-function deliveryUnder(t: TestContext, cluster: Cluster, names: readonly string[] = ["0"]): Under {
-  const dataDir = temporaryDirectory();
-  const [first = "0", ...others] = names;
-  const journals = [
-    new HandWrittenJournal(dataDir, first),
-    ...others.map((name) => new HandWrittenJournal(dataDir, name)),
-  ] as const;
-  const live = journals.map(({ name, directory }) => ({
-    ...{ name, directory, end: new SharedArrayBuffer(8), acknowledged: new SharedArrayBuffer(8) },
-  }));
-  count += 1;
-  const topics = { events: `events-${count}`, bodies: `bodies-${count}`, control: `control-${count}` };
-  const kafka = kafkaConfig({ brokers: cluster.addresses(), topics: { ...topics, partitions: 3 } });
-  return {
-    dataDir,
-    journals,
-    topics,
-    async start(more = {}) {
-      const delivery = await startDelivery({ dataDir, kafka, journals: live, onError: unexpected, ...more });
-      t.after(() => delivery.close());
-      return delivery;
-    },
-    publish() {
-      for (const [at, journal] of journals.entries()) {
-        const end = new BigInt64Array(live[at]?.end ?? new SharedArrayBuffer(8));
-        Atomics.store(end, 0, BigInt(journal.end));
-        Atomics.notify(end, 0);
-      }
-    },
-    async crash(delivery) {
-      const stored = readCheckpoint(dataDir, first);
-      await delivery.close();
-      writeFileSync(join(dataDir, "delivery", `${first}.json`), JSON.stringify(stored));
-    },
-    consumed: () => consumed(cluster.addresses(), topics),
-  };
-}
-
-function recordedIn(journal: HandWrittenJournal, count: number): ExchangeParts[] {
-  const session = uuidv7();
-  journal.events(gatewayStarted(uuidv7()), sessionStarted(session));
-  return Array.from({ length: count }, (_, index) => {
-    const response = Buffer.alloc(1 + (index % 5) * 20_000, index);
-    const exchange = query({ session, sql: `SELECT ${index}`, response });
-    journal.exchange(exchange);
-    return exchange;
-  });
-}
-
-function assertArrived(bodies: Consumed["bodies"], { requested, request, response }: ExchangeParts): void {
-  for (const [direction, bytes] of Object.entries({ request, response })) {
-    const body = bodies.get(`${requested.exchange}/${direction}`);
-    assert.deepEqual(body?.verdict, { state: "sound" });
-    assert.ok(body?.bytes.equals(bytes));
-  }
-}
-
-function unexpected(message: string): never {
-  throw new Error(message);
-}

@@ -53,6 +53,34 @@ test("a gateway delivers what passes it", { timeout: 100_000 }, async (t) => {
     assertDelivered(read, statements, answers);
     assert.equal(new Set(read.events.map(({ source }) => source)).size, 2);
   });
+
+  for (const workers of [1, 2]) {
+    await t.test(`what waits for Kafka is served, by ${workers} of the relays`, limit, async (t) => {
+      const { directory, upstream, answers } = await randomUpstream(t);
+      const name = `awaited-${workers}`;
+      const topics = { events: `${name}.events`, bodies: `${name}.bodies`, control: `${name}.control` };
+      const config = join(directory, "bqtape.json");
+      const input = testConfig(directory, upstream, {
+        proxy: { listen: "127.0.0.1:0", workers },
+        recording: { commitRequest: "kafka", releaseResponse: "kafka" },
+        kafka: { brokers, topics },
+      });
+      writeFileSync(config, JSON.stringify(input));
+      const gateway = await serve(t, config);
+      const target = { port: gateway.port, ca: readFileSync(String(input.ca?.cert), "utf8") };
+      const began = performance.now();
+      const statements = Array.from({ length: 40 }, (_, index) =>
+        JSON.stringify({ query: `SELECT ${index}` }),
+      );
+      for (const body of statements) {
+        const answer = await ask(target, { path: QUERIES, body, session: "agent" });
+        assert.equal(sha256(answer.body), answers.get(sha256(body)));
+      }
+      t.diagnostic(`${Math.round((performance.now() - began) / statements.length)} ms per exchange`);
+      assert.equal(await gateway.stop(), 0);
+      assertDelivered(await consumed(brokers, topics), statements, answers);
+    });
+  }
 });
 
 /** Answers anything with random bytes, and keeps them by the request's own. */

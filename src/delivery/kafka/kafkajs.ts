@@ -69,6 +69,9 @@ export function kafkajsClient(options: KafkaClientOptions): KafkaClient {
   };
 }
 
+/** For readers, which no order of batches depends on: a group's coordinator may take seconds to be found. */
+export const READ_RETRY = { retries: 10, initialRetryTime: 100, maxRetryTime: 1_000 } as const;
+
 /** Also for its admin client. */
 export function kafkajsConfig(options: KafkaClientOptions, connections: Connections): KafkaConfig {
   const { brokers, clientId, tls, login, connectTimeout, sendTimeout, log } = options;
