@@ -18,7 +18,7 @@ const MAX_HELD = 8 * 1024 * 1024;
 /** With less room than this nothing is read: many small reads cost more. */
 const MIN_ROOM = 512 * 1024;
 /** Milliseconds between checkpoints: what is sent again after a crash, against the syncs that they cost the disk. */
-const STORE_INTERVAL = 300;
+const STORE_INTERVAL = 200;
 
 /** Codes of failures that no patience helps against: what is configured has to be changed. */
 const REFUSED = new Set(["misconfigured", "topic-unsuitable"]);

@@ -241,7 +241,9 @@ function abort(exchange: Exchange, error: unknown): void {
   const cut = gone || started;
   if (cut) agent.cut();
   const sent = cut ? undefined : sendRefusal(agent, refusal, recording.id);
-  if (sent !== undefined) recording.response(sent.body);
+  // What cannot be recorded did not go anywhere, and a journal that takes nothing must not gather refusals.
+  const recorded = recording.begun || parts.recorder.ready;
+  if (sent !== undefined && recorded) recording.response(sent.body);
   const end = {
     status: sent?.status ?? status,
     ...(sent?.grpcStatus !== undefined && { grpcStatus: sent.grpcStatus }),
@@ -251,8 +253,7 @@ function abort(exchange: Exchange, error: unknown): void {
   };
   if (!gone) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
-  // What cannot be recorded did not go anywhere, and a journal that is stalled must not gather refusals in memory.
-  else if (parts.recorder.ready) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
+  else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
 }
 
 function requestHead({ connection, agent }: Exchange): RequestHead {
