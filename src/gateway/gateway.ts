@@ -86,6 +86,8 @@ export class Gateway {
         this.#serve(connection, new Http1Agent(request, response, bounds, limits));
       },
       refuse: (socket, reason, request) => {
+        // As on the bare port: behind a refusal comes nothing.
+        if (socket.writableEnded) return;
         const connection = this.#connections.get(socket as Socket);
         if (connection !== undefined) this.#admission.noteRefusedInside(connection, reason, request);
         refuseOnSocket(socket, 400, reason);

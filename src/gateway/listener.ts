@@ -88,6 +88,8 @@ export class InterceptingProxy extends MitmProxy {
   }
 
   #refuse(socket: Duplex, reason: string, request?: IncomingMessage): void {
+    // What follows a refusal in the same breath may be a part of what was refused.
+    if (socket.writableEnded) return;
     this.#hooks.refused(socket, reason, request);
     refuseOnSocket(socket, 400, reason);
   }

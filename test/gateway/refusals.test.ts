@@ -184,3 +184,25 @@ test("an agent that asks for an upgrade and resets its connection harms nobody e
   await once(socket, "close");
   assert.equal((await connect(gateway.proxy.port, "evil.example:443")).status, 403);
 });
+
+// Each of them used to add to the socket, until Node warned of a leak.
+test("of many requests in one write on the bare port, one is refused and recorded", OPTIONS, async (t) => {
+  const { gateway } = await guarded(t);
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  t.after(() => process.off("warning", warned));
+  const socket = dial(gateway.proxy.port, "127.0.0.1");
+  let answer = "";
+  socket.setEncoding("latin1").on("data", (text: string) => {
+    answer += text;
+  });
+  socket.write("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n".repeat(30));
+  await once(socket, "close");
+  assert.equal(answer.match(/HTTP\/1\.1 400/g)?.length, 1);
+  assert.deepEqual(
+    (await gateway.exchanges()).map(({ outcome }) => outcome),
+    ["denied"],
+  );
+  assert.deepEqual(warnings, []);
+});

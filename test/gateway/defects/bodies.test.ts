@@ -57,9 +57,10 @@ const stockOf: SideOf = (t, upstream) => stock(t, [upstream]);
 
 defect(1, "an agent that reads nothing stops upstream after a few MiB", {
   async bqtape(t) {
-    const { taken } = await stalledAgent(t, 60 * MIB, oursOf);
+    const { taken } = await stalledAgent(t, 200 * MIB, oursOf);
     const pulled = await settled(t, taken);
-    assert.ok(pulled <= 12 * MIB, `${pulled} bytes left upstream`);
+    // Most of it waits in the system's socket buffers, two on each side of the gateway: Linux lets one grow to 32 MiB.
+    assert.ok(pulled <= 72 * MIB, `${pulled} bytes left upstream`);
   },
   async stock(t) {
     const { response, taken } = await stalledAgent(t, 60 * MIB, stockOf);
