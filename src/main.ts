@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { archive } from "./commands/archive.ts";
 import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
@@ -8,6 +9,7 @@ import { explainFailure, UsageError } from "./commands/failure.ts";
 import { replay } from "./commands/replay.ts";
 import { serve } from "./commands/serve.ts";
 import { sessions } from "./commands/sessions.ts";
+import { tail } from "./commands/tail.ts";
 import { VERSION } from "./commands/version.ts";
 
 const cli = yargs(hideBin(process.argv))
@@ -19,6 +21,8 @@ const cli = yargs(hideBin(process.argv))
   .command(env)
   .command(sessions)
   .command(replay)
+  .command(archive)
+  .command(tail)
   .command(ca)
   .demandCommand(1, "Name a command.")
   .strict()

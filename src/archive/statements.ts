@@ -60,6 +60,7 @@ export function prepareStatements(database: DatabaseSync) {
     bodyChunks: database.prepare(
       "SELECT bytes FROM bodies WHERE exchange = ? AND direction = ? ORDER BY sequence",
     ),
+    countChunks: database.prepare("SELECT count(*) AS n FROM bodies WHERE exchange = ? AND direction = ?"),
     gap: database.prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)"),
     moveCheckpoint: database.prepare(
       `INSERT INTO checkpoints VALUES (?, ?)

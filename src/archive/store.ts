@@ -3,6 +3,7 @@ import { type AnswerSummary, summarizeAnswer } from "../bigquery/answer.ts";
 import { MAX_ANSWER_BYTES } from "../bigquery/answer-body.ts";
 import type {
   BodyChunk,
+  Direction,
   ExchangeCompleted,
   ExchangeDenied,
   ExchangeRequested,
@@ -85,6 +86,16 @@ export class ArchiveStore {
       if (this.#database.isTransaction) this.#do.rollback.run();
       throw error;
     }
+  }
+
+  /** What of a journal is still running and began before a position never ended: a later run has begun. */
+  cutShort(journal: string, position: number): void {
+    this.#do.cutShort.run(journal, position);
+  }
+
+  /** How many chunks of a body are in the archive. */
+  chunks(exchange: string, direction: Direction): number {
+    return Number(this.#do.countChunks.get(exchange, DIRECTION[direction])?.n ?? 0);
   }
 
   /** Makes what was applied survive the machine's end too, not only this process's. */

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { GrowthWatch } from "../recording/watch.ts";
 import { ArchiveError, messageOf } from "./errors.ts";
 import { Ingest } from "./ingest.ts";
 import type { FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
 import { ArchiveStore } from "./store.ts";
-import { GrowthWatch } from "./watch.ts";
 
 /** Milliseconds to let a batch gather: a commit costs as much as some twenty exchanges. */
 const LINGER = 100;

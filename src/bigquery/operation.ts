@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { MAX_EVENT_SQL } from "../recording/events.ts";
 import { type Description, type Operation, refuse } from "./description.ts";
 import { matchRoute } from "./routes.ts";
@@ -89,13 +90,24 @@ export function describeBody(operation: Operation, body: Buffer): Description {
     known: true,
     operation: {
       ...operation,
-      ...(sql !== undefined && { sql: sql.slice(0, MAX_EVENT_SQL) }),
-      ...(sql !== undefined && sql.length > MAX_EVENT_SQL && { sqlTruncated: true as const }),
+      ...(sql !== undefined && statement(sql)),
       ...(dataset !== undefined && table !== undefined && { dataset, table }),
       ...(job !== undefined && { job }),
       ...(location !== undefined && { location }),
       ...(dryRun === true && { dryRun: true as const }),
     },
+  };
+}
+
+/** A statement as events carry it. One that is too long is cut, with what it takes to know the whole again. */
+function statement(sql: string): Pick<Operation, "sql" | "sqlTruncated" | "sqlBytes" | "sqlSha256"> {
+  if (sql.length <= MAX_EVENT_SQL) return { sql };
+  const sqlSha256 = hash("sha256", sql, "hex");
+  return {
+    sql: sql.slice(0, MAX_EVENT_SQL),
+    sqlTruncated: true,
+    sqlBytes: Buffer.byteLength(sql),
+    sqlSha256,
   };
 }
 

@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly after: number;
   /** Where the journal tells how far it is written. */
   readonly end: SharedArrayBuffer;
+  /** Where delivery tells up to where Kafka has acknowledged the journal. */
+  readonly acknowledged: SharedArrayBuffer;
   /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */
   readonly network?: Pick<TunnelOptions, "resolve" | "permit"> | undefined;
 }
@@ -85,9 +87,10 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
-  const { journal: name, after, end, network } = options;
+  const { journal: name, after, end, acknowledged, network } = options;
   const directory = journalDirectory(config.dataDir, name);
-  const journal = await Journal.open({ directory, maxBytes: config.recording.journal.maxBytes, after, end });
+  const { maxBytes } = config.recording.journal;
+  const journal = await Journal.open({ directory, maxBytes, after, end, acknowledged });
   starting.defer(() => journal.close());
   const { commitRequest, releaseResponse } = config.recording;
   const recorder = new Recorder({ journal, commitRequest, releaseResponse });

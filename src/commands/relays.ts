@@ -8,6 +8,8 @@ export interface Relays {
   readonly proxy: AddressInfo;
   /** Why traffic is not taken, or not by all; `undefined` when all is well. */
   notReady(): string | undefined;
+  /** How full the fullest journal is: 1 when it takes no new exchange. */
+  fill(): number;
   /** Lets go of a journal's segments up to a position. */
   trim(journal: string, position: number): void;
   /** Has everything written that was appended; the positions by journal. */
@@ -19,7 +21,7 @@ export interface Relays {
 }
 
 /** A journal that a relay will write, as its readers know it beforehand. */
-export type JournalSlot = Pick<RelayOptions, "journal" | "after" | "end">;
+export type JournalSlot = Pick<RelayOptions, "journal" | "after" | "end" | "acknowledged">;
 
 /** One relay, in this process. */
 export async function startRelayHere(
@@ -33,6 +35,7 @@ export async function startRelayHere(
   return {
     proxy: relay.proxy,
     notReady: () => (journal.state === "open" ? undefined : `the journal is ${journal.state}`),
+    fill: () => journal.bytes / config.recording.journal.maxBytes,
     trim(_name, position) {
       journal
         .trim(position)

@@ -59,13 +59,14 @@ export function reloadOnChange(
 
 /** The keys that differ and that only a start reads. */
 function changedForNextStart(before: Config, after: Config): string[] {
-  const fixed = ({ proxy: { listen, workers }, control, dataDir, upstream, recording, archive }: Config) => ({
-    "proxy.listen": listen,
-    "proxy.workers": workers,
+  const fixed = ({ proxy, control, dataDir, upstream, recording, kafka, archive }: Config) => ({
+    "proxy.listen": proxy.listen,
+    "proxy.workers": proxy.workers,
     control,
     dataDir,
     upstream,
     recording,
+    kafka,
     archive,
   });
   const [old, next] = [fixed(before), fixed(after)];

@@ -2,14 +2,17 @@ import { mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type Archive, readCheckpoints, startArchive } from "../archive/archive.ts";
+import { type Archive, startArchive } from "../archive/archive.ts";
 import { ConfigError } from "../config/errors.ts";
+import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl } from "../control/server.ts";
+import { type Delivery, startDelivery } from "../delivery/delivery.ts";
 import { isLoopback } from "../identity/loopback.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openGatewayAuthority } from "./agent-files.ts";
+import { furthestRead, type JournalReaderName, JournalReaders } from "./journal-readers.ts";
 import { listening } from "./listening.ts";
 import type { RelayOptions } from "./relay.ts";
 import { type JournalSlot, type Relays, startRelayHere } from "./relays.ts";
@@ -21,6 +24,8 @@ export interface RunningGateway {
   readonly control: AddressInfo;
   /** Resolves when everything that is in the journals now can be searched; at once when the archive is off. */
   archived(): Promise<void>;
+  /** Resolves when Kafka has acknowledged everything that is in the journals now; at once without `kafka`. */
+  delivered(): Promise<void>;
   /**
    * Takes over what can change while it runs: tunnels, credential, authority and the drain's limit.
    *
@@ -35,7 +40,7 @@ export interface RunningGateway {
 
 /**
  * Starts a gateway: each part in turn, and none is left behind when a later one fails. The relays are in this process, or
- * with `proxy.workers` > 1 in processes of their own; archive and control listener are here.
+ * with `proxy.workers` > 1 in processes of their own; archive, delivery and control listener are here.
  *
  * @throws {ConfigError} and each part's own errors, whose messages say what to mend.
  */
@@ -52,11 +57,20 @@ export async function startGateway(
 
   let relays: Relays | undefined;
   const slots = journalSlots(config);
-  const archive = config.archive.enabled
-    ? await openArchive(config.dataDir, slots, log, () => relays)
-    : undefined;
-  // Behind the relays: it goes on to the ends of their journals.
+  const { archive: archived, kafka } = config;
+  const readers = new JournalReaders([
+    ...(archived.enabled ? (["archive"] as const) : []),
+    ...(kafka === undefined ? [] : (["delivery"] as const)),
+  ]);
+  const passed: Passed = (reader, journal, position) => {
+    const trimmable = readers.passed(journal, reader, position);
+    relays?.trim(journal, trimmable);
+  };
+  const archive = archived.enabled ? await openArchive(config.dataDir, slots, log, passed) : undefined;
+  // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());
+  const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
+  starting.defer(() => delivery?.close());
   const [only] = slots;
   relays =
     slots.length === 1 && only !== undefined
@@ -64,7 +78,11 @@ export async function startGateway(
       : await startWorkers(config, log, slots);
   const running = relays;
   starting.defer(() => running.close());
-  const control = createControl({ caPem, notReady: () => running.notReady() });
+  const control = createControl({
+    caPem,
+    notReady: () => running.notReady(),
+    warning: () => fillWarning(running.fill(), delivery),
+  });
   starting.defer(() => control.close());
   const controlAddress = await listening("control.listen", config.control.listen, control);
 
@@ -75,6 +93,10 @@ export async function startGateway(
     async archived() {
       const positions = await running.flush();
       await Promise.all([...positions].map(([name, position]) => archive?.caughtUp(name, position)));
+    },
+    async delivered() {
+      const positions = await running.flush();
+      await Promise.all([...positions].map(([name, position]) => delivery?.delivered(name, position)));
     },
     async reload(next) {
       checkIdentity(next);
@@ -90,19 +112,23 @@ export async function startGateway(
 
 /** A journal for each worker, in the order of their numbers. */
 function journalSlots({ dataDir, proxy }: Config): JournalSlot[] {
-  const checkpoints = readCheckpoints(dataDir);
+  const furthest = furthestRead(dataDir);
   return Array.from({ length: proxy.workers }, (_, number) => {
     const journal = String(number);
     mkdirSync(journalDirectory(dataDir, journal), { recursive: true, mode: 0o700 });
-    return { journal, after: checkpoints.get(journal) ?? 0, end: new SharedArrayBuffer(8) };
+    const after = furthest.get(journal) ?? 0;
+    return { journal, after, end: new SharedArrayBuffer(8), acknowledged: new SharedArrayBuffer(8) };
   });
 }
+
+/** Told when a reader needs nothing of a journal in front of a position. */
+type Passed = (reader: JournalReaderName, journal: string, position: number) => void;
 
 async function openArchive(
   dataDir: string,
   slots: readonly JournalSlot[],
   log: Logger,
-  relays: () => Relays | undefined,
+  passed: Passed,
 ): Promise<Archive> {
   return await startArchive({
     dataDir,
@@ -112,8 +138,50 @@ async function openArchive(
       end,
     })),
     onError: (error) => log.error({ err: error }, "the archive falls behind"),
-    onProgress: ({ name, durable }) => relays()?.trim(name, durable),
+    onProgress: ({ name, durable }) => passed("archive", name, durable),
   });
+}
+
+/** Milliseconds that records gather while agents wait for their acknowledgement. */
+const PROMPT = 2;
+
+async function openDelivery(
+  { dataDir, recording }: Config,
+  kafka: KafkaConfig,
+  slots: readonly JournalSlot[],
+  log: Logger,
+  passed: Passed,
+): Promise<Delivery> {
+  const awaited = [recording.commitRequest, recording.releaseResponse].includes("kafka");
+  return await startDelivery({
+    dataDir,
+    kafka,
+    ...(awaited && { linger: PROMPT }),
+    journals: slots.map(({ journal: name, end, acknowledged }) => ({
+      name,
+      directory: journalDirectory(dataDir, name),
+      end,
+      acknowledged,
+    })),
+    onState(state) {
+      if (state.type === "waiting")
+        log.warn({ code: state.code, reason: state.reason }, "Kafka is waited for");
+      else log.info(`delivery to Kafka is ${state.type}`);
+    },
+    onError: (message) => log.error(message),
+    onProgress: ({ name, trimmable }) => passed("delivery", name, trimmable),
+    log: (level, message, details) => log[level](details, message),
+  });
+}
+
+/** From here on operators are warned: readers are behind, and a full journal stops traffic. */
+const WARN_FROM = 0.8;
+
+function fillWarning(fill: number, delivery: Delivery | undefined): string | undefined {
+  if (fill < WARN_FROM) return undefined;
+  const level = `the journal is at ${Math.floor(fill * 100)} % of recording.journal.maxBytes`;
+  const state = delivery?.state;
+  return state?.type === "waiting" ? `${level}; Kafka is waited for: ${state.reason}` : level;
 }
 
 /** Milliseconds to wait for the lock: a command that reads an idle gateway's recordings holds it for a moment. */

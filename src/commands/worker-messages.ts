@@ -11,6 +11,8 @@ export type ToWorker =
       readonly after: number;
     }
   | { readonly type: "trim"; readonly position: number }
+  /** Up to where Kafka has acknowledged the journal; told when somebody waits for that. */
+  | { readonly type: "acknowledged"; readonly position: number }
   | { readonly type: "flush" }
   | { readonly type: "reload"; readonly config: Config }
   | { readonly type: "drain" }
@@ -21,8 +23,20 @@ export type FromWorker =
   | { readonly type: "ready"; readonly proxy: AddressInfo }
   /** It could not start; the message is for a person. */
   | { readonly type: "failed"; readonly message: string }
-  /** How far the journal is written, and whether it takes more. */
-  | { readonly type: "journal"; readonly position: number; readonly state: JournalState }
+  /** How far the journal is written, whether it takes more, and how many bytes it holds. */
+  | {
+      readonly type: "journal";
+      readonly position: number;
+      readonly state: JournalState;
+      readonly bytes: number;
+    }
   | { readonly type: "flushed"; readonly position: number }
   /** Without `refused`, it was done. */
   | { readonly type: "reloaded"; readonly refused?: string };
+
+/** Tells the threads of this process a position that another process sent. */
+export function publish(shared: SharedArrayBuffer, position: number): void {
+  const published = new BigInt64Array(shared);
+  Atomics.store(published, 0, BigInt(position));
+  Atomics.notify(published, 0);
+}

@@ -1,6 +1,6 @@
 import pino from "pino";
 import { type Relay, startRelay } from "./relay.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /*
  * A worker of a gateway: one relay in a process of its own, led by messages. Signals of a terminal reach it too, but its
@@ -12,6 +12,7 @@ const TELL_INTERVAL = 10;
 
 const log = pino();
 const end = new SharedArrayBuffer(8);
+const acknowledged = new SharedArrayBuffer(8);
 const written = new BigInt64Array(end);
 let relay: Relay | undefined;
 
@@ -23,16 +24,17 @@ let told = "";
 function tellJournal(): void {
   if (relay === undefined) return;
   const position = Number(Atomics.load(written, 0));
-  const { state } = relay.journal;
-  if (told === `${position} ${state}`) return;
-  told = `${position} ${state}`;
-  tell({ type: "journal", position, state });
+  const { state, bytes } = relay.journal;
+  if (told === `${position} ${state} ${bytes}`) return;
+  told = `${position} ${state} ${bytes}`;
+  tell({ type: "journal", position, state, bytes });
 }
 
 async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
-    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, end });
+    const shared = { end, acknowledged };
+    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, ...shared });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;
@@ -40,6 +42,8 @@ async function lead(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "trim":
       return await relay?.journal.trim(message.position);
+    case "acknowledged":
+      return publish(acknowledged, message.position);
     case "flush":
       await relay?.journal.commit("written");
       tellJournal();

@@ -2,12 +2,13 @@ import cluster, { type Worker } from "node:cluster";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import { readCheckpoints } from "../archive/archive.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { JournalState } from "../recording/journal.ts";
+import { GrowthWatch } from "../recording/watch.ts";
+import { furthestRead } from "./journal-readers.ts";
 import type { JournalSlot, Relays } from "./relays.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
 const FIRST_RESTART = 100;
@@ -43,6 +44,8 @@ interface Place {
   readonly slot: JournalSlot;
   worker: Worker;
   state: JournalState | "starting";
+  /** Bytes that its journal holds. */
+  bytes: number;
   startedAt: number;
   restart: number;
 }
@@ -51,7 +54,10 @@ class Workers implements Relays {
   readonly #log: Logger;
   readonly #places: readonly Place[];
   #config: Config;
+  /** What {@link #passOn} waits with. */
+  readonly #watches: readonly GrowthWatch[];
   #stopping = false;
+  #stopped = false;
   #proxy: AddressInfo | undefined;
 
   constructor(config: Config, log: Logger, slots: readonly JournalSlot[]) {
@@ -61,10 +67,14 @@ class Workers implements Relays {
       slot,
       worker: this.#fork(slot),
       state: "starting",
+      bytes: 0,
       startedAt: Date.now(),
       restart: FIRST_RESTART,
     }));
     for (const place of this.#places) this.#watch(place, false);
+    const { commitRequest, releaseResponse } = config.recording;
+    const awaited = [commitRequest, releaseResponse].includes("kafka");
+    this.#watches = awaited ? this.#places.map((place) => this.#passOn(place)) : [];
   }
 
   /** Resolves when every worker takes traffic. */
@@ -92,9 +102,14 @@ class Workers implements Relays {
     return place === undefined ? undefined : `worker ${place.slot.journal}: ${place.state}`;
   }
 
+  fill(): number {
+    return Math.max(...this.#places.map(({ bytes }) => bytes)) / this.#config.recording.journal.maxBytes;
+  }
+
   trim(journal: string, position: number): void {
     const place = this.#places.find(({ slot }) => slot.journal === journal);
-    if (place?.state === "open") send(place.worker, { type: "trim", position });
+    const isWriting = place !== undefined && place.state !== "starting" && place.state !== "closed";
+    if (isWriting) send(place.worker, { type: "trim", position });
   }
 
   async flush(): Promise<ReadonlyMap<string, number>> {
@@ -128,6 +143,12 @@ class Workers implements Relays {
 
   async #stop(message: ToWorker, milliseconds: number): Promise<void> {
     this.#stopping = true;
+    await this.#stopWorkers(message, milliseconds);
+    this.#stopped = true;
+    for (const watch of this.#watches) watch.wake();
+  }
+
+  async #stopWorkers(message: ToWorker, milliseconds: number): Promise<void> {
     await Promise.all(
       this.#places.map(async ({ worker }) => {
         if (worker.isDead()) return;
@@ -140,9 +161,25 @@ class Workers implements Relays {
     );
   }
 
+  /** Tells a worker, and whoever takes its place, what Kafka has acknowledged; until all workers have ended. */
+  #passOn(place: Place): GrowthWatch {
+    const watch = new GrowthWatch([place.slot.acknowledged]);
+    const tell = async (): Promise<void> => {
+      for (let told = -1n; !this.#stopped; ) {
+        const seen = watch.look();
+        if (seen[0] !== told) send(place.worker, { type: "acknowledged", position: Number(seen[0]) });
+        told = seen[0] ?? 0n;
+        // One that replaced another has to be told, too: after a second at the latest.
+        if (!(await watch.grown(seen))) told = -1n;
+      }
+    };
+    void tell();
+    return watch;
+  }
+
   #fork({ journal }: JournalSlot): Worker {
     const worker = cluster.fork();
-    const after = readCheckpoints(this.#config.dataDir).get(journal) ?? 0;
+    const after = furthestRead(this.#config.dataDir).get(journal) ?? 0;
     send(worker, { type: "start", config: this.#config, journal, after });
     return worker;
   }
@@ -157,6 +194,7 @@ class Workers implements Relays {
         if (replacement) this.#log.info({ worker: slot.journal }, "the worker was replaced");
       } else if (message.type === "journal") {
         place.state = message.state;
+        place.bytes = message.bytes;
         publish(slot.end, message.position);
       } else if (message.type === "failed") {
         this.#log.error({ worker: slot.journal }, message.message);
@@ -203,11 +241,4 @@ class Workers implements Relays {
 /** A worker that is gone by the time the message gets there tells so by its exit. */
 function send(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message, () => undefined);
-}
-
-/** Tells the readers in this process how far a journal is written. */
-function publish(end: SharedArrayBuffer, position: number): void {
-  const published = new BigInt64Array(end);
-  Atomics.store(published, 0, BigInt(position));
-  Atomics.notify(published, 0);
 }

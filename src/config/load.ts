@@ -4,6 +4,7 @@ import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { configKeys, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
+import type { KafkaConfig } from "./kafka.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 export interface LoadOptions {
@@ -78,12 +79,22 @@ function explainIssue(issue: z.core.$ZodIssue): string {
           candidate.length === path.length + 1 && path.every((step, at) => step === candidate[at]),
       )
       .map((candidate) => candidate.at(-1));
+    const secret = issue.keys.find((name) => known.includes(`${name}File`) && known.includes(`${name}Env`));
+    if (secret !== undefined) return explainSecret([...path, secret].join("."));
     const unknown = issue.keys.map((name) => `"${[...path, name].join(".")}"`).join(", ");
     return `unknown key ${unknown}. Remove it; known here: ${known.join(", ")}.`;
   }
   const fix = expectation(issue);
   if (issue.input === undefined) return `"${key}" is missing: ${fix}.`;
   return `"${key}" is ${JSON.stringify(issue.input)}: ${fix}.`;
+}
+
+/** A secret where only its whereabouts may be; the message does not repeat it. */
+function explainSecret(key: string): string {
+  return (
+    `"${key}" would put a secret in clear text here. Write it to a file that only bqtape can read and name that in ` +
+    `"${key}File", or name an environment variable that holds it in "${key}Env".`
+  );
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
@@ -96,9 +107,10 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream } = config;
+  const { credential, upstream, kafka } = config;
   return {
     ...config,
+    ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
     dataDir: resolve(base, config.dataDir),
     ca: { cert: resolve(base, config.ca.cert), key: resolve(base, config.ca.key) },
     credential:
@@ -109,5 +121,21 @@ function withAbsolutePaths(config: Config, base: string): Config {
           : credential,
     upstream:
       upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
+  };
+}
+
+/** Keys that end in `File` name files. */
+function kafkaWithAbsolutePaths(kafka: KafkaConfig, base: string): KafkaConfig {
+  const absolute = <T extends object>(section: T): T =>
+    Object.fromEntries(
+      Object.entries(section).map(([key, value]) => [
+        key,
+        key.endsWith("File") && typeof value === "string" ? resolve(base, value) : value,
+      ]),
+    ) as T;
+  return {
+    ...kafka,
+    ...(kafka.tls !== undefined && { tls: absolute(kafka.tls) }),
+    ...(kafka.sasl !== undefined && { sasl: absolute(kafka.sasl) }),
   };
 }

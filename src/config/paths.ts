@@ -18,3 +18,8 @@ export function archiveFile(dataDir: string): string {
 export function agentDirectory(dataDir: string): string {
   return join(dataDir, "agent");
 }
+
+/** What delivery to Kafka remembers: how far each journal is, and the gateway's name in the topics. */
+export function deliveryDirectory(dataDir: string): string {
+  return join(dataDir, "delivery");
+}

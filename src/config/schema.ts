@@ -1,54 +1,11 @@
 import { z } from "zod";
+import { kafkaSchema } from "./kafka.ts";
+import { byteSize, duration, httpUrl } from "./values.ts";
 
 /*
  * Every key that bqtape knows, with its default. Descriptions are for people: `--help`, errors and the documentation
  * quote them.
  */
-
-const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  TiB: 2 ** 40,
-};
-
-/** A number of bytes: `65536`, or with a unit of IEC 80000-13, `64KiB`. */
-const byteSize = z
-  .union([z.number(), z.string()])
-  .transform((value, context) => {
-    const [, digits, unit = "B"] = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/.exec(String(value)) ?? [];
-    if (digits === undefined) {
-      context.addIssue({
-        code: "custom",
-        message: "expected a number of bytes, such as 65536, 64MiB or 10GiB",
-      });
-      return z.NEVER;
-    }
-    return Number(digits) * (UNITS[unit] ?? 1);
-  })
-  .pipe(z.number().positive());
-
-const DURATIONS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** A length of time, in milliseconds: `30s`, `10m`, `90d`. */
-const duration = z.string().transform((value, context) => {
-  const [, digits, unit = ""] = /^(\d+)(ms|s|m|h|d)$/.exec(value) ?? [];
-  if (digits === undefined) {
-    context.addIssue({
-      code: "custom",
-      message: "expected a length of time, such as 500ms, 30s, 10m, 8h or 90d",
-    });
-    return z.NEVER;
-  }
-  return Number(digits) * (DURATIONS[unit] ?? 1);
-});
 
 /** An address to listen on. Port 0 lets the system choose. */
 export interface ListenAddress {
@@ -86,8 +43,6 @@ const tunnelHost = z.string().regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(
   error: 'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
 });
 
-const httpUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
-
 const credentialKinds = [
   z.strictObject({
     type: z.literal("service-account"),
@@ -108,7 +63,13 @@ const credential = z.discriminatedUnion("type", credentialKinds, {
       : undefined,
 });
 
-export const configSchema = z.strictObject({
+/**
+ * Bytes of journal that delivery may need behind what is delivered (exchanges that have not ended begin there), and as many
+ * again several times over, so that a journal that is full is not full of these alone.
+ */
+const MIN_JOURNAL_WITH_KAFKA = 64 * 1024 * 1024;
+
+const sections = z.strictObject({
   proxy: z
     .strictObject({
       listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents"),
@@ -188,11 +149,13 @@ export const configSchema = z.strictObject({
   recording: z
     .strictObject({
       commitRequest: z
-        .enum(["written", "fsync"])
+        .enum(["written", "fsync", "kafka"])
         .default("fsync")
-        .describe("what a request waits for before it is forwarded: to survive the process, or the machine"),
+        .describe(
+          "what a request waits for before it is forwarded: to survive the process, the machine, or to be in Kafka",
+        ),
       releaseResponse: z
-        .enum(["written", "fsync"])
+        .enum(["written", "fsync", "kafka"])
         .default("written")
         .describe("what response bytes wait for before the agent gets them"),
       journal: z
@@ -200,11 +163,29 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  kafka: kafkaSchema
+    .optional()
+    .describe("where recordings are delivered; absent: the embedded archive reads the journal"),
   archive: z
     .strictObject({
       enabled: z.boolean().default(true).describe("keep recordings readable in archive.sqlite"),
     })
     .prefault({}),
+});
+
+/** All of it, and what one section asks of another. */
+export const configSchema = sections.superRefine(({ recording, kafka }, context) => {
+  const { commitRequest, releaseResponse, journal } = recording;
+  for (const [key, input] of Object.entries({ commitRequest, releaseResponse })) {
+    if (input !== "kafka" || kafka !== undefined) continue;
+    const message = "set kafka.brokers, or choose written or fsync";
+    context.addIssue({ code: "custom", path: ["recording", key], input, message });
+  }
+  if (kafka === undefined || journal.maxBytes >= MIN_JOURNAL_WITH_KAFKA) return;
+  const message =
+    "expected at least 64MiB, since delivery to Kafka keeps up to 16 MiB of what it has delivered";
+  const path = ["recording", "journal", "maxBytes"];
+  context.addIssue({ code: "custom", path, input: journal.maxBytes, message });
 });
 
 export type Config = z.output<typeof configSchema>;

@@ -5,6 +5,8 @@ export interface ControlOptions {
   readonly caPem: string;
   /** Absent when the gateway can take traffic, else the reason why not. */
   readonly notReady: () => string | undefined;
+  /** What will stop traffic before long, if nobody does anything; absent when nothing will. */
+  readonly warning: () => string | undefined;
 }
 
 /** The listener for operators. */
@@ -13,12 +15,13 @@ export interface Control {
   close(): Promise<void>;
 }
 
-export function createControl({ caPem, notReady }: ControlOptions): Control {
+export function createControl({ caPem, notReady, warning }: ControlOptions): Control {
   const server = fastify({ forceCloseConnections: true });
   server.get("/healthz", () => ({ status: "ok" }));
   server.get("/readyz", (_request, reply) => {
     const reason = notReady();
-    return reason === undefined ? { status: "ok" } : reply.code(503).send({ status: "unavailable", reason });
+    if (reason !== undefined) return reply.code(503).send({ status: "unavailable", reason });
+    return { status: "ok", warning: warning() };
   });
   server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem));
   return {

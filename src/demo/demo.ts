@@ -1,13 +1,15 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import pino from "pino";
 import { ArchiveSearch } from "../archive/search.ts";
 import { BIGQUERY_HOST } from "../bigquery/hosts.ts";
 import { agentEnvironment, formatEnvironment } from "../commands/agent-environment.ts";
 import { openAgentFiles, openGatewayAuthority } from "../commands/agent-files.ts";
+import { UsageError } from "../commands/failure.ts";
 import { hostPort } from "../commands/host-port.ts";
-import { startGateway } from "../commands/start-gateway.ts";
+import { type RunningGateway, startGateway } from "../commands/start-gateway.ts";
 import { type Config, configSchema } from "../config/schema.ts";
 import { newSession } from "../identity/loopback.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
@@ -19,10 +21,12 @@ export interface DemoOptions {
   readonly once: boolean;
   /** Print one JSON object, and no progress. */
   readonly json: boolean;
+  /** Brokers that the recording is delivered to as well: `HOST:PORT`, several with commas. */
+  readonly kafka: string | undefined;
 }
 
 /** Runs the demo; resolves when it has ended, by itself or by a signal. */
-export async function runDemo({ once, json }: DemoOptions): Promise<void> {
+export async function runDemo({ once, json, kafka }: DemoOptions): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     process.once("SIGTERM", () => resolve());
     process.once("SIGINT", () => resolve());
@@ -38,7 +42,7 @@ export async function runDemo({ once, json }: DemoOptions): Promise<void> {
   say(`${sandbox.url}\n`);
 
   say("Starting the gateway … ");
-  const config = demoConfig(directory, sandbox);
+  const config = demoConfig(directory, sandbox, kafka);
   const gateway = await startGateway(config, pino({ level: "warn" }, pino.destination(2)));
   running.defer(() => gateway.close());
   const proxy = hostPort(gateway.proxy);
@@ -53,6 +57,7 @@ export async function runDemo({ once, json }: DemoOptions): Promise<void> {
   const seen = await runAgent(environment, (title, outcome) => say(`  · ${title}: ${outcome}\n`));
 
   await gateway.archived();
+  if (kafka !== undefined) await deliveredTo(kafka, gateway);
   const search = new ArchiveSearch(config.dataDir, true);
   running.defer(() => search.close());
   const exchanges = [...search.exchanges(session)].map((exchange) =>
@@ -70,14 +75,29 @@ export async function runDemo({ once, json }: DemoOptions): Promise<void> {
       `\nRecorded, session ${session} of ${exchanges[0]?.user ?? "nobody"}:\n${formatExchanges(exchanges)}`,
     );
     say(`\n${equal} of ${of} exchanges: the recorded digests are those that the client computed itself.\n`);
+    if (config.kafka !== undefined) {
+      const { events, bodies } = config.kafka.topics;
+      say(`\nAll of it is in Kafka at ${kafka}: topics ${events} and ${bodies}.\n`);
+    }
   }
   if (once) return;
   if (!json) say(await whatNext(config, session, environment));
   await stopped;
 }
 
-function demoConfig(directory: string, sandbox: Sandbox): Config {
-  return configSchema.parse({
+/** Milliseconds for Kafka to take a demo's recording. */
+const KAFKA_PATIENCE = 30_000;
+
+async function deliveredTo(brokers: string, gateway: RunningGateway): Promise<void> {
+  const abort = new AbortController();
+  const late = delay(KAFKA_PATIENCE, "late" as const, { signal: abort.signal }).catch(() => "late" as const);
+  const outcome = await Promise.race([gateway.delivered(), late]);
+  abort.abort();
+  if (outcome === "late") throw new Error(`Kafka at ${brokers} did not take the recording; its log is above`);
+}
+
+function demoConfig(directory: string, sandbox: Sandbox, kafka: string | undefined): Config {
+  const parsed = configSchema.safeParse({
     proxy: { listen: "127.0.0.1:0" },
     control: { listen: "127.0.0.1:0" },
     dataDir: join(directory, "data"),
@@ -85,7 +105,10 @@ function demoConfig(directory: string, sandbox: Sandbox): Config {
     identity: { loopback: true },
     credential: { type: "service-account", keyFile: sandbox.keyFile },
     upstream: { overrides: { [BIGQUERY_HOST]: sandbox.url }, caFile: sandbox.caFile },
+    ...(kafka !== undefined && { kafka: { brokers: kafka } }),
   });
+  if (parsed.success) return parsed.data;
+  throw new UsageError(`--kafka ${kafka}: ${parsed.error.issues.map(({ message }) => message).join(", ")}`);
 }
 
 async function whatNext(

@@ -10,10 +10,13 @@ import { formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { deadline, grpcTimeout } from "./deadline.ts";
 import type { ExchangeSlots } from "./exchange-slots.ts";
+import type { FlowBounds } from "./flow.ts";
 import { requestHeaders } from "./headers.ts";
+import { Interruption } from "./interruption.ts";
 import { answerHead, answerObserver } from "./learn.ts";
 import { type Received, type ReceiveParts, receive } from "./receive.ts";
 import { Refusal, sendRefusal, toRefusal } from "./refusal.ts";
+import { relayAcknowledged } from "./release.ts";
 import { HeldBody } from "./request-body.ts";
 import { grpcStatusOf, summary } from "./summary.ts";
 import { relayAnswer, relayRequest } from "./tee.ts";
@@ -37,6 +40,7 @@ interface Exchange {
   readonly agent: AgentSide;
   readonly recording: ExchangeRecording;
   readonly held: HeldBody;
+  readonly interruption: Interruption;
   answer?: UpstreamAnswer;
   /** Why it was broken off from here. */
   cause?: Error;
@@ -50,7 +54,7 @@ export async function serveExchange(
 ): Promise<void> {
   const recording = parts.recorder.exchange(connection.session);
   const held = new HeldBody(parts.budget, parts.limits);
-  const exchange: Exchange = { parts, connection, agent, recording, held };
+  const exchange: Exchange = { parts, connection, agent, recording, held, interruption: new Interruption() };
   const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
   const limit = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
   const entered = parts.slots.enter(connection.session);
@@ -70,7 +74,7 @@ export async function serveExchange(
 }
 
 async function forward(exchange: Exchange): Promise<void> {
-  const { parts, connection, agent, recording, held } = exchange;
+  const { parts, connection, agent, recording, held, interruption } = exchange;
   const received = await receive(parts, connection, agent, held);
   recording.enter("decide");
   const { description } = received;
@@ -91,10 +95,12 @@ async function forward(exchange: Exchange): Promise<void> {
     const { operation } = description;
     const forAgent = answerHead(parts, connection, operation, head, recording.id);
     const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;
-    await relayAnswer(forAgent, answer, agent, recording, observe);
+    const relay = { head: forAgent, answer, agent, recording, interruption, observe };
+    await (recording.pipelined ? relayAcknowledged(relay, boundsOf(parts)) : relayAnswer(relay));
     complete(exchange, head, answer);
   } finally {
     agent.onGone(undefined);
+    interruption.raise(ENDED);
     answer.abort(ENDED);
   }
 }
@@ -116,16 +122,22 @@ function record(
   const { principal, source } = exchange.connection;
   const request = requestHead(exchange);
   const decision = { effect, rule, reason };
-  return exchange.recording.request(
+  const { agent, recording, interruption } = exchange;
+  const recorded = recording.request(
     { user: principal.user, source, request, operation, decision },
     body,
     options,
   );
+  if (!recording.waitsForKafka) return recorded;
+  agent.onGone(() => interruption.raise(new AgentGone()));
+  // It may have left while its request came.
+  if (agent.gone) interruption.raise(new AgentGone());
+  return interruption.race(recorded);
 }
 
 /** Forwards a request, and what is still to come of it. Whoever leaves (agent, upstream, journal) ends it for the others. */
 function send(exchange: Exchange, { body, more, watch }: Received, token: string): UpstreamAnswer {
-  const { parts, connection, agent, recording } = exchange;
+  const { parts, connection, agent, recording, interruption } = exchange;
   const { method, target, rawHeaders, headers, grpc } = agent.request;
   const { host, port } = connection.authority;
   const forwarded = requestHeaders(rawHeaders, `Bearer ${token}`);
@@ -135,16 +147,20 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
     host,
     port,
     { method, target: stripSecretParameters(target), headers: forwarded, body, more, grpc },
-    { bytes: parts.limits.exchangeBytes, budget: parts.budget },
+    boundsOf(parts),
   );
   exchange.answer = answer;
-  agent.onGone(() => answer.abort(new AgentGone()));
+  agent.onGone(() => {
+    const gone = new AgentGone();
+    interruption.raise(gone);
+    answer.abort(gone);
+  });
   // The agent may have left while the request was recorded.
   if (agent.gone) answer.abort(new AgentGone());
   if (answer.body !== undefined) {
     // A call of AppendRows may rest for long.
     const idle = grpc ? undefined : parts.limits.requestIdle;
-    relayRequest(agent, answer.body, recording, { idle, watch }).catch((error: unknown) =>
+    relayRequest(agent, answer.body, recording, { idle, watch, interruption }).catch((error: unknown) =>
       answer.abort(error instanceof Error ? error : new Error(String(error))),
     );
   }
@@ -203,9 +219,15 @@ function deny({ agent, recording }: Exchange, refusal: Refusal): void {
   });
 }
 
+/** What may be held of one body. */
+function boundsOf({ limits, budget }: ExchangeParts): FlowBounds {
+  return { bytes: limits.exchangeBytes, budget };
+}
+
 /** Ends an exchange from outside of its course. */
 function breakOff(exchange: Exchange, cause: Error): void {
   exchange.cause = cause;
+  exchange.interruption.raise(cause);
   exchange.answer?.abort(cause);
   exchange.agent.fail(cause);
 }
@@ -219,7 +241,9 @@ function abort(exchange: Exchange, error: unknown): void {
   const cut = gone || started;
   if (cut) agent.cut();
   const sent = cut ? undefined : sendRefusal(agent, refusal, recording.id);
-  if (sent !== undefined) recording.response(sent.body);
+  // What cannot be recorded did not go anywhere, and a journal that takes nothing must not gather refusals.
+  const recorded = recording.begun || parts.recorder.ready;
+  if (sent !== undefined && recorded) recording.response(sent.body);
   const end = {
     status: sent?.status ?? status,
     ...(sent?.grpcStatus !== undefined && { grpcStatus: sent.grpcStatus }),
@@ -229,8 +253,7 @@ function abort(exchange: Exchange, error: unknown): void {
   };
   if (!gone) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
-  // What cannot be recorded did not go anywhere, and a journal that is stalled must not gather refusals in memory.
-  else if (parts.recorder.ready) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
+  else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
 }
 
 function requestHead({ connection, agent }: Exchange): RequestHead {

@@ -2,28 +2,33 @@ import type { Writable } from "node:stream";
 import type { Undescribed } from "../bigquery/operation.ts";
 import type { ExchangeRecording } from "../recording/recorder.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
+import type { Interruption } from "./interruption.ts";
 import { Refusal } from "./refusal.ts";
 import { nextPart } from "./request-body.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 const NOTHING = Buffer.alloc(0);
 
+/** An answer on its way, and who has to do with it. */
+export interface AnswerRelay {
+  readonly head: AnswerHead;
+  readonly answer: UpstreamAnswer;
+  readonly agent: AgentSide;
+  readonly recording: ExchangeRecording;
+  readonly interruption: Interruption;
+  /** Sees the pieces before the agent does. */
+  readonly observe: ((chunk: Buffer) => void) | undefined;
+}
+
 /**
  * Passes an answer on: each piece is recorded before it is released. Whoever is slow (agent, disk, upstream) slows the
  * others down; nothing piles up.
  *
- * @param observe sees the pieces before the agent does.
  * @throws {AgentGone}; {JournalError} when recording stops, or upstream's error when it breaks off: the answer is not whole.
  */
-export async function relayAnswer(
-  head: AnswerHead,
-  answer: UpstreamAnswer,
-  agent: AgentSide,
-  recording: ExchangeRecording,
-  observe?: (chunk: Buffer) => void,
-): Promise<void> {
-  // A gRPC client may wait for the head of an answer before it goes on with its request.
-  if (agent.request.grpc && !head.last) agent.start(head.status, head.statusMessage, head.headers);
+export async function relayAnswer(relay: AnswerRelay): Promise<void> {
+  const { head, answer, agent, recording, interruption, observe } = relay;
+  startEarly(relay);
   for (;;) {
     recording.enter("upstream");
     const next = answer.next();
@@ -44,7 +49,14 @@ export async function relayAnswer(
       return await agent.finished();
     }
     await agent.drained();
+    // A full journal takes no new exchange; one under way pauses here.
+    if (!recording.hasRoom) await interruption.race(recording.room());
   }
+}
+
+/** A gRPC client may wait for the head of an answer before it goes on with its request. */
+export function startEarly({ head, agent }: AnswerRelay): void {
+  if (agent.request.grpc && !head.last) agent.start(head.status, head.statusMessage, head.headers);
 }
 
 /**
@@ -60,11 +72,19 @@ export async function relayRequest(
   {
     idle,
     watch,
-  }: { idle?: number | undefined; watch?: ((chunk: Buffer) => Undescribed | undefined) | undefined },
+    interruption,
+  }: {
+    readonly idle: number | undefined;
+    readonly watch: ((chunk: Buffer) => Undescribed | undefined) | undefined;
+    readonly interruption: Interruption;
+  },
 ): Promise<void> {
   for (;;) {
     const { chunks, last } = await nextPart(agent, idle);
-    if (chunks.length > 0) await recording.requestPart(chunks);
+    if (chunks.length > 0) {
+      const recorded = recording.requestPart(chunks);
+      await (recording.waitsForKafka ? interruption.race(recorded) : recorded);
+    }
     if (body.destroyed) return;
     for (const chunk of chunks) {
       const refusal = watch?.(chunk);
@@ -75,6 +95,7 @@ export async function relayRequest(
     }
     if (last) return void body.end();
     if (body.writableNeedDrain) await drained(body);
+    if (!recording.hasRoom) await interruption.race(recording.room());
   }
 }
 

@@ -81,6 +81,9 @@ export interface OperationSummary {
   /** The statement, cut at {@link MAX_EVENT_SQL} characters; the request body has it whole. */
   readonly sql?: string;
   readonly sqlTruncated?: true;
+  /** Of a statement that was cut: its length in bytes of UTF-8, and the hexadecimal SHA-256 of these. */
+  readonly sqlBytes?: number;
+  readonly sqlSha256?: string;
   readonly dryRun?: true;
   /** Columns that are read, by name, as many as {@link MAX_EVENT_COLUMNS} characters hold; absent: all of them. */
   readonly columns?: readonly string[];

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
-import { unlink } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
+import { Acknowledgements } from "./acknowledgements.ts";
 import { JournalError, journalError } from "./errors.ts";
 import type { JournalRecord } from "./frame.ts";
 import { type Batch, Outbox } from "./outbox.ts";
@@ -9,8 +10,8 @@ import { type Recovery, recover } from "./recovery.ts";
 import { SegmentFile, SyncError } from "./segment-file.ts";
 import { listSegments } from "./segments.ts";
 
-/** How safe bytes are: `written` survives this process, `fsync` survives the machine. */
-export type Durability = "written" | "fsync";
+/** How safe bytes are: `written` survives this process, `fsync` this machine, `kafka` whatever Kafka's replicas survive. */
+export type Durability = "written" | "fsync" | "kafka";
 
 export interface JournalOptions {
   readonly directory: string;
@@ -22,6 +23,8 @@ export interface JournalOptions {
   readonly after?: number;
   /** Becomes {@link Journal.end}; 8 bytes. Default: a new one. */
   readonly end?: SharedArrayBuffer;
+  /** Where delivery tells up to where Kafka has acknowledged the journal; 8 bytes. Default: nobody delivers it. */
+  readonly acknowledged?: SharedArrayBuffer;
 }
 
 /**
@@ -89,6 +92,8 @@ export class Journal {
   /** Both in the order of their positions. */
   #untilWritten: Waiter[] = [];
   #untilSynced: Waiter[] = [];
+  readonly #acknowledgements: Acknowledgements;
+  #untilRoom: PromiseWithResolvers<void> | undefined;
   #writing = false;
   #syncing = false;
   readonly #writePace = new Pace(SLOW_WRITE);
@@ -100,6 +105,7 @@ export class Journal {
     this.recovery = recovery;
     this.end = options.end;
     this.#published = new BigInt64Array(this.end);
+    this.#acknowledgements = new Acknowledgements(options.acknowledged);
     this.#directory = options.directory;
     this.#maxBytes = options.maxBytes;
     this.#segmentBytes = options.segmentBytes;
@@ -115,21 +121,39 @@ export class Journal {
    * @throws {JournalError} `unusable` when the directory or a file in it cannot be used.
    */
   static async open(options: JournalOptions): Promise<Journal> {
-    const { directory, maxBytes, after = 0, end = new SharedArrayBuffer(8) } = options;
+    const { directory, maxBytes, after = 0 } = options;
+    const { end = new SharedArrayBuffer(8), acknowledged = new SharedArrayBuffer(8) } = options;
     const segmentBytes = options.segmentBytes ?? Math.min(64 * 1024 * 1024, Math.ceil(maxBytes / 8));
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const recovery = await recover(directory);
       const segment = await SegmentFile.create(directory, Math.max(recovery.end, after), segmentBytes);
-      return new Journal({ directory, maxBytes, segmentBytes, after, end }, recovery, segment);
+      const all = { directory, maxBytes, segmentBytes, after, end, acknowledged };
+      return new Journal(all, recovery, segment);
     } catch (cause) {
       throw journalError("unusable", `the journal in ${directory} cannot be opened`, cause);
     }
   }
 
   get state(): JournalState {
-    if (this.#state === "open" && this.bytes >= this.#maxBytes) return "full";
-    return this.#state;
+    return this.#state === "open" && !this.hasRoom ? "full" : this.#state;
+  }
+
+  /** Whether it holds less than `maxBytes`. What is under way may be recorded all the same, and should then pause. */
+  get hasRoom(): boolean {
+    return this.bytes < this.#maxBytes;
+  }
+
+  /**
+   * Resolves when readers have let enough go.
+   *
+   * @throws {JournalError} when the journal takes nothing any more.
+   */
+  room(): Promise<void> {
+    if (this.hasRoom) return DONE;
+    if (this.#state === "broken" || this.#state === "closed") return Promise.reject(this.#refusal());
+    this.#untilRoom ??= Promise.withResolvers();
+    return this.#untilRoom.promise;
   }
 
   /** Bytes held, written or not. */
@@ -162,7 +186,8 @@ export class Journal {
    */
   commit(durability: Durability): Promise<void> {
     if (this.#state !== "open") return Promise.reject(this.#refusal());
-    return durability === "fsync" ? this.#whenSynced() : this.#whenWritten();
+    if (durability === "fsync") return this.#whenSynced();
+    return durability === "written" ? this.#whenWritten() : this.#whenAcknowledged();
   }
 
   /** Unlinks the segments that end at or before `position`. Never the one that is written. */
@@ -171,9 +196,13 @@ export class Journal {
     for (const [index, segment] of segments.entries()) {
       const next = segments[index + 1];
       if (next === undefined || next.base > position || segment.base === this.#segment.base) break;
-      await unlink(segment.path);
-      this.#first = next.base;
+      // Another call may be at it, too.
+      await rm(segment.path, { force: true });
+      this.#first = Math.max(this.#first, next.base);
     }
+    if (!this.hasRoom) return;
+    this.#untilRoom?.resolve();
+    this.#untilRoom = undefined;
   }
 
   /** Writes and syncs what is left, then closes. */
@@ -187,6 +216,7 @@ export class Journal {
     } finally {
       clearTimeout(this.#linger);
       this.#state = "closed";
+      this.#giveUp(this.#refusal());
       await this.#segment.close();
     }
   }
@@ -208,6 +238,22 @@ export class Journal {
       this.#untilSynced.push({ position, resolve, reject });
       void this.#syncAll();
     });
+  }
+
+  async #whenAcknowledged(): Promise<void> {
+    const position = this.#appended;
+    // Who delivers is told of what is written.
+    await this.#whenWritten();
+    await this.#acknowledgements.reached(position);
+  }
+
+  /** Nobody need wait for readers any longer. */
+  #giveUp(error: JournalError): void {
+    this.#acknowledgements.end(error);
+    // Perhaps nobody waits just now.
+    this.#untilRoom?.promise.catch(() => undefined);
+    this.#untilRoom?.reject(error);
+    this.#untilRoom = undefined;
   }
 
   /** Not set anew by each write: what was appended since is early at worst, and a timer per exchange costs 1 µs. */
@@ -329,7 +375,8 @@ export class Journal {
     this.#failure = journalError(broken ? "broken" : "stalled", "recording failed", cause);
     const waiters = [...this.#untilWritten.splice(0), ...this.#untilSynced.splice(0)];
     for (const waiter of waiters) waiter.reject(this.#failure);
-    if (!broken) setTimeout(() => this.#retry(), RETRY);
+    if (broken) this.#giveUp(this.#failure);
+    else setTimeout(() => this.#retry(), RETRY);
   }
 
   #retry(): void {

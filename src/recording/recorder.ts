@@ -79,6 +79,11 @@ export class ExchangeRecording {
     return this.#begun;
   }
 
+  /** Whether a request, before it may go on, waits for Kafka: that can take as long as Kafka is away. */
+  get waitsForKafka(): boolean {
+    return this.#options.commitRequest === "kafka";
+  }
+
   /**
    * Makes the request durable, head and body; only then may it go on.
    *
@@ -121,6 +126,21 @@ export class ExchangeRecording {
   /** Appends response bytes. They may be released when {@link responseRecorded} resolves. */
   response(bytes: Uint8Array, options?: { withhold: boolean }): void {
     this.#response.add(bytes, options);
+  }
+
+  /** Whether response bytes wait for Kafka, so that many should wait at a time. */
+  get pipelined(): boolean {
+    return this.#options.releaseResponse === "kafka";
+  }
+
+  /** Whether more of an exchange that is under way should be recorded now; if not, await {@link room}. */
+  get hasRoom(): boolean {
+    return this.#options.journal.hasRoom;
+  }
+
+  /** @throws {JournalError} when nothing more can be recorded. */
+  room(): Promise<void> {
+    return this.#options.journal.room();
   }
 
   /** @throws {JournalError} when the bytes cannot be recorded: they must not be released. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { describe, describeBody, type Operation } from "../../src/bigquery/operation.ts";
 import { MAX_EVENT_SQL } from "../../src/recording/events.ts";
@@ -86,4 +87,17 @@ test("a statement too long for an event is cut there, and says so", () => {
   assert.ok(description.known);
   assert.equal(description.operation.sql?.length, MAX_EVENT_SQL);
   assert.equal(description.operation.sqlTruncated, true);
+});
+
+test("a statement that is cut leaves the length and digest of the whole", () => {
+  const sql = `SELECT '${"é".repeat(MAX_EVENT_SQL)}'`;
+  const body = Buffer.from(JSON.stringify({ query: sql }));
+  const description = describeBody(operation("POST", `${V2}/projects/p/queries`), body);
+  assert.ok(description.known);
+  const { sqlBytes, sqlSha256 } = description.operation;
+  const whole = {
+    sqlBytes: Buffer.byteLength(sql),
+    sqlSha256: createHash("sha256").update(sql).digest("hex"),
+  };
+  assert.deepEqual({ sqlBytes, sqlSha256 }, whole);
 });

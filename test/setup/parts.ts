@@ -71,7 +71,28 @@ const toolbox: Part = {
   },
 };
 
-export const PARTS = { toolbox, python, emulator } as const;
+/** A Kafka broker, as jars. Maven finds them where the machine's settings say. */
+const kafka: Part = {
+  name: "kafka",
+  title: "Apache Kafka 4.1.0, by Maven, for Java 17 or later",
+  inputs: [join(HERE, "kafka/pom.xml")],
+  product: "libs",
+  async install(folder) {
+    // Maven runs without it being on the path by that name, and then no broker would.
+    await run({ command: "java", args: ["-version"], limit: MINUTE });
+    await run({
+      command: "mvn",
+      args: [
+        ...["--batch-mode", "--quiet", "-f", join(HERE, "kafka/pom.xml")],
+        ...["dependency:copy-dependencies", "-DincludeScope=runtime"],
+        `-DoutputDirectory=${join(folder, "libs")}`,
+      ],
+      limit: 5 * MINUTE,
+    });
+  },
+};
+
+export const PARTS = { toolbox, python, kafka, emulator } as const;
 export type PartName = keyof typeof PARTS;
 
 /** Where what tests use of a part is, or why it is not. */

@@ -1,0 +1,90 @@
+import type { KafkaConfig } from "../../config/kafka.ts";
+import type { ConsumedRecord } from "../records/read.ts";
+import type { KafkaLog } from "./client.ts";
+import { explain } from "./errors.ts";
+import { Connections, kafkajsConfig, READ_RETRY } from "./kafkajs.ts";
+import { Kafka } from "./kafkajs-mended.ts";
+import { clientOptions } from "./open.ts";
+
+export interface ConsumeOptions {
+  readonly kafka: KafkaConfig;
+  readonly topics: readonly string[];
+  /** Consumers of one group share the partitions. */
+  readonly group: string;
+  /** Whether a group that is new begins with the oldest records, or with those that come from now on. */
+  readonly fromBeginning: boolean;
+  readonly log: KafkaLog;
+  /** Takes records of one partition, in order; the next ones come when it resolves. */
+  readonly onRecords: (records: readonly PlacedRecord[], from: Partition) => Promise<void>;
+  /** Told when partitions have been assigned: which, and how their offsets are committed. */
+  readonly onAssigned?: (assigned: readonly Partition[], commit: Commit) => void;
+  /** Called at the end, when offsets can still be committed. */
+  readonly onEnd?: () => Promise<void>;
+}
+
+export interface Partition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface PlacedRecord extends ConsumedRecord {
+  readonly offset: number;
+}
+
+/** @param offsets the first that has not been dealt with, of each partition. */
+export type Commit = (offsets: readonly (Partition & { readonly offset: number })[]) => Promise<void>;
+
+/** Milliseconds that a broker holds a request for records when there are none. */
+const MAX_WAIT = 100;
+
+/**
+ * Reads topics until the signal is aborted. Offsets are committed by whoever takes the records, or not at all.
+ *
+ * @throws {SinkError} when it cannot.
+ */
+export async function consume(options: ConsumeOptions, signal: AbortSignal): Promise<void> {
+  const { kafka, topics, group, fromBeginning, log, onRecords, onAssigned, onEnd } = options;
+  const client = await clientOptions(kafka, log);
+  const connections = new Connections();
+  const consumer = new Kafka({ ...kafkajsConfig(client, connections), retry: READ_RETRY }).consumer({
+    groupId: group,
+    maxWaitTimeInMs: MAX_WAIT,
+    allowAutoTopicCreation: false,
+  });
+  const { promise: over, resolve, reject } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  consumer.on("consumer.crash", ({ payload }) => {
+    // What passes, such as a coordinator that has just moved, it tries again by itself.
+    if (!payload.restart) reject(payload.error);
+  });
+  const commit: Commit = (offsets) =>
+    consumer.commitOffsets(
+      offsets.map(({ offset, ...partition }) => ({ ...partition, offset: String(offset) })),
+    );
+  consumer.on("consumer.group_join", ({ payload: { memberAssignment } }) => {
+    const assigned = Object.entries(memberAssignment).flatMap(([topic, partitions]) =>
+      partitions.map((partition) => ({ topic, partition })),
+    );
+    onAssigned?.(assigned, commit);
+  });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning });
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: ({ batch: { topic, partition, messages } }) => {
+        const records = messages.map(({ offset, key, value, headers }) => ({
+          ...{ offset: Number(offset), key, value, headers },
+        }));
+        return onRecords(records, { topic, partition });
+      },
+    });
+    await over;
+    await onEnd?.();
+  } catch (error) {
+    throw explain(`topics ${topics.join(", ")} cannot be read`, error, client);
+  } finally {
+    await consumer.disconnect().catch(() => undefined);
+    connections.destroy();
+  }
+}

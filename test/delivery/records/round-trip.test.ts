@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BodyAssembler } from "../../../src/delivery/records/body-assembler.ts";
+import type { TopicRecord } from "../../../src/delivery/records/headers.ts";
+import { readRecord } from "../../../src/delivery/records/read.ts";
+import { recordedEvent, type ToldEvent } from "../../../src/delivery/records/recorded.ts";
+import { TopicWriter } from "../../../src/delivery/records/writer.ts";
+import type { RecordedEvent } from "../../../src/recording/events.ts";
+import { JournalReader } from "../../../src/recording/reader.ts";
+import {
+  gatewayStarted,
+  HandWrittenJournal,
+  query,
+  refusal,
+  sessionStarted,
+  summary,
+} from "../../archive/support.ts";
+import { Random } from "../../fuzz/random.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { hostileJournal } from "./hostile.ts";
+import { MemoryJournal, SOURCE, writeAll } from "./journal.ts";
+
+const session = "s-1";
+
+function told(records: readonly TopicRecord[]): ToldEvent[] {
+  return records
+    .map((record) => readRecord(record))
+    .flatMap((message) => (message.kind === "event" ? [recordedEvent(message)] : []));
+}
+
+test("what a gateway recorded is what a reader of the topic gets back", () => {
+  const ordinary = query({ session });
+  const storage = query({
+    session,
+    operation: {
+      name: "storage.ReadRows",
+      dataset: "shop",
+      table: "orders",
+      stream: "projects/p/locations/eu/sessions/s/streams/1",
+      columns: ["id", "name"],
+      billingProject: "payer",
+    },
+  });
+  const { sql: _, ...operation } = storage.requested.operation;
+  const failed = query({ session, status: 404, response: {} });
+  const events: RecordedEvent[] = [
+    gatewayStarted("run", 1_000),
+    sessionStarted(session),
+    ordinary.requested,
+    // BigQuery confirms the job and the location, and the end says what it confirmed.
+    ordinary.completed,
+    { ...storage.requested, operation },
+    {
+      ...storage.completed,
+      outcome: "aborted",
+      grpcStatus: 14,
+      error: { code: "upstream.ECONNRESET", message: "BigQuery cannot be reached" },
+    },
+    failed.requested,
+    {
+      ...failed.completed,
+      type: "exchange.denied",
+      outcome: "denied",
+      error: { code: "denied.doors", message: "no door" },
+    },
+    refusal(),
+    { type: "gateway.stopped", time: 9_000, gateway: "run" },
+  ];
+  assert.deepEqual(told(writeAll(new MemoryJournal().events(...events))), events);
+});
+
+test("a tunnel is read back as one", () => {
+  const { requested, completed } = query({ session, operation: { name: "tunnel" } });
+  const { sql: _, project: __, ...operation } = requested.operation;
+  const authority = "[2001:db8::1]:443";
+  const request = { method: "CONNECT", authority, target: authority, httpVersion: "1.1", headers: [] };
+  const blind = { bytes: 10, chunks: 0 };
+  const events: RecordedEvent[] = [
+    { ...requested, request, operation },
+    { ...completed, request: blind, response: { ...blind, headers: [] } },
+  ];
+  assert.deepEqual(told(writeAll(new MemoryJournal().events(...events))), events);
+});
+
+test("what a crash cut short is read back as incomplete, and a gap as a gap", () => {
+  const { requested } = query({ session });
+  const journal = new MemoryJournal().events(requested).gap(50).events(gatewayStarted("next", 7_000));
+  assert.deepEqual(told(writeAll(journal)).slice(1), [
+    {
+      type: "recording.gap",
+      time: 7_000,
+      from: journal.gaps[0]?.from,
+      to: journal.gaps[0]?.to,
+      reason: "damaged",
+    },
+    { type: "exchange.incomplete", time: 7_000, exchange: requested.exchange },
+    gatewayStarted("next", 7_000),
+  ]);
+});
+
+test("of a hostile journal each event is read back as one of its type", () => {
+  const types = new Set(told(writeAll(hostileJournal(new Random(9), 200))).map(({ type }) => type));
+  assert.equal(types.size, 8);
+});
+
+test("from a journal's files to the topics and back, every body is sound, whatever the segments and batches", () => {
+  const random = new Random(21);
+  const journal = new HandWrittenJournal(temporaryDirectory()).events(
+    gatewayStarted("run"),
+    sessionStarted(session),
+  );
+  const bodies = new Map<string, Buffer>();
+  for (let index = 0; index < 40; index++) {
+    const response = random.bytes(random.integer(3_000));
+    const parts = query({ session, response });
+    const { exchange } = parts.requested;
+    const size = 1 + random.integer(500);
+    journal.events(parts.requested);
+    for (let offset = 0, sequence = 0; offset < response.length; offset += size, sequence += 1) {
+      const bytes = response.subarray(offset, offset + size);
+      journal.chunk({ exchange, direction: "response", sequence, offset, bytes });
+      if (random.once(10)) journal.segment();
+    }
+    const chunks = Math.ceil(response.length / size);
+    const nothing = { ...summary(Buffer.alloc(0)), chunks: 0 };
+    journal.events({
+      ...parts.completed,
+      request: nothing,
+      response: { ...summary(response), chunks, headers: [] },
+    });
+    bodies.set(exchange, response);
+  }
+  const writer = new TopicWriter({ source: SOURCE });
+  const reader = new JournalReader(journal.directory, writer.position);
+  const assembler = new BodyAssembler();
+  const rebuilt = new Map<string, Buffer[]>();
+  const sound = new Set<string>();
+  for (let batch = reader.read(1_000); batch.records.length > 0; batch = reader.read(1_000)) {
+    for (const message of writer.write(batch).map((record) => readRecord(record))) {
+      for (const part of message.kind === "body" ? assembler.add(message) : []) {
+        if (part.kind === "bytes") {
+          const before = rebuilt.get(part.exchange) ?? [];
+          rebuilt.set(part.exchange, [...before, Buffer.from(part.bytes)]);
+        } else if (part.kind === "end" && part.verdict.state === "sound") {
+          sound.add(`${part.exchange}/${part.direction}`);
+        }
+      }
+    }
+  }
+  reader.close();
+  assert.equal(sound.size, 80);
+  for (const [exchange, response] of bodies) {
+    assert.deepEqual(Buffer.concat(rebuilt.get(exchange) ?? []), response);
+  }
+});
