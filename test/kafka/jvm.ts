@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
@@ -41,7 +42,34 @@ export async function startJvm({ args, ready, limit }: JvmOptions): Promise<Jvm>
     await end();
     throw error;
   });
-  return { signal: (name) => void process.kill(pid, name), end };
+  const signal = (name: NodeJS.Signals): void => {
+    process.kill(pid, name);
+    if (name === "SIGSTOP") untilStopped(pid);
+  };
+  return { signal, end };
+}
+
+/** Milliseconds for all threads to stop. */
+const STOP_LIMIT = 2_000;
+
+/** A signal is only sent when kill() returns: until each thread has seen it, it may still answer something. */
+function untilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return;
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const stopped = (task: string): boolean => {
+    try {
+      const stat = readFileSync(`${tasks}/${task}/stat`, "latin1");
+      return stat.charAt(stat.lastIndexOf(")") + 2) === "T";
+    } catch {
+      // It has ended.
+      return true;
+    }
+  };
+  for (const deadline = performance.now() + STOP_LIMIT; performance.now() < deadline; ) {
+    if (readdirSync(tasks).every(stopped)) return;
+    Atomics.wait(pause, 0, 0, 1);
+  }
 }
 
 async function untilReady(
