@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { rootCertificates } from "node:tls";
-import { setFlagsFromString } from "node:v8";
 import type { Logger } from "pino";
 import { Agent } from "undici";
 import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
@@ -22,6 +21,7 @@ import { Journal } from "../recording/journal.ts";
 import { Recorder } from "../recording/recorder.ts";
 import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
+import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { listening } from "./listening.ts";
 import { VERSION } from "./version.ts";
 
@@ -55,12 +55,6 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/*
- * What a relay leaves behind is young and little: to wake other threads for each collection of it costs 3 µs of 84 per
- * small exchange, and gains nothing.
- */
-setFlagsFromString("--no-parallel-scavenge");
-
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
@@ -75,6 +69,7 @@ interface Replaceable {
  * @throws {ConfigError} and each part's own errors, whose messages say what to mend.
  */
 export async function startRelay(config: Config, log: Logger, options: RelayOptions): Promise<Relay> {
+  tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const ca = await trustedUpstream(config.upstream.caFile);
   const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
