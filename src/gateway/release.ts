@@ -1,9 +1,7 @@
-import { AgentGone } from "./agent.ts";
 import type { FlowBounds } from "./flow.ts";
 import { SMALL_BODY } from "./limits.ts";
-import { type AnswerRelay, startEarly } from "./tee.ts";
+import { type AnswerRelay, handOver, startEarly } from "./tee.ts";
 
-const NOTHING = Buffer.alloc(0);
 const DONE = Promise.resolve();
 
 /** A piece of an answer that may be released when Kafka has acknowledged it. */
@@ -60,24 +58,13 @@ async function readOn(
   }
 }
 
-async function release(
-  { head, answer, agent, interruption }: AnswerRelay,
-  window: ReleaseWindow,
-): Promise<void> {
+async function release(relay: AnswerRelay, window: ReleaseWindow): Promise<void> {
+  const { interruption } = relay;
   for (;;) {
     const { chunks, last, bytes, acknowledged } = await interruption.race(window.take());
     await interruption.race(acknowledged);
-    if (agent.gone) throw new AgentGone();
-    if (!agent.started) {
-      if (head.last) return agent.answer(head.status, head.headers, NOTHING);
-      agent.start(head.status, head.statusMessage, head.headers);
-    }
-    for (const chunk of last ? chunks.slice(0, -1) : chunks) agent.write(chunk);
-    if (last) {
-      agent.end(chunks.at(-1), answer.trailers);
-      return await agent.finished();
-    }
-    await agent.drained();
+    await handOver(relay, chunks, last);
+    if (last) return;
     window.released(bytes);
   }
 }

@@ -8,6 +8,7 @@ import { nextPart } from "./request-body.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 const NOTHING = Buffer.alloc(0);
+const DONE = Promise.resolve();
 
 /** An answer on its way, and who has to do with it. */
 export interface AnswerRelay {
@@ -27,7 +28,7 @@ export interface AnswerRelay {
  * @throws {AgentGone}; {JournalError} when recording stops, or upstream's error when it breaks off: the answer is not whole.
  */
 export async function relayAnswer(relay: AnswerRelay): Promise<void> {
-  const { head, answer, agent, recording, interruption, observe } = relay;
+  const { answer, recording, interruption, observe } = relay;
   startEarly(relay);
   for (;;) {
     recording.enter("upstream");
@@ -37,21 +38,36 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     for (const chunk of chunks) recording.response(chunk);
     if (observe !== undefined) for (const chunk of chunks) observe(chunk);
     if (chunks.length > 0) await recording.responseRecorded();
-    if (agent.gone) throw new AgentGone();
-    // Only now: until here a failure to record is still told as an error of its own.
-    if (!agent.started) {
-      if (head.last) return agent.answer(head.status, head.headers, NOTHING);
-      agent.start(head.status, head.statusMessage, head.headers);
-    }
-    for (const chunk of last ? chunks.slice(0, -1) : chunks) agent.write(chunk);
-    if (last) {
-      agent.end(chunks.at(-1), answer.trailers);
-      return await agent.finished();
-    }
-    await agent.drained();
+    await handOver(relay, chunks, last);
+    if (last) return;
     // A full journal takes no new exchange; one under way pauses here.
     if (!recording.hasRoom) await interruption.race(recording.room());
   }
+}
+
+/**
+ * Gives an agent what is recorded, and the head before it. Resolves when it takes more, or, of the last piece, has it.
+ *
+ * @throws {AgentGone}
+ */
+export function handOver(
+  { head, answer, agent }: AnswerRelay,
+  chunks: readonly Buffer[],
+  last: boolean,
+): Promise<void> {
+  if (agent.gone) throw new AgentGone();
+  // Only now: until here a failure to record is still told as an error of its own.
+  if (!agent.started) {
+    if (head.last) {
+      agent.answer(head.status, head.headers, NOTHING);
+      return DONE;
+    }
+    agent.start(head.status, head.statusMessage, head.headers);
+  }
+  for (const chunk of last ? chunks.slice(0, -1) : chunks) agent.write(chunk);
+  if (!last) return agent.drained();
+  agent.end(chunks.at(-1), answer.trailers);
+  return agent.finished();
 }
 
 /** A gRPC client may wait for the head of an answer before it goes on with its request. */

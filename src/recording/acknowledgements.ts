@@ -1,10 +1,5 @@
 import type { JournalError } from "./errors.ts";
-
-interface Waiter {
-  readonly position: number;
-  readonly resolve: () => void;
-  readonly reject: (error: JournalError) => void;
-}
+import { Waiters } from "./waiters.ts";
 
 /** Milliseconds after which the position is looked at even when no notice came. */
 const FALLBACK = 1_000;
@@ -12,8 +7,7 @@ const FALLBACK = 1_000;
 /** Those who wait until a journal is delivered up to a position, which delivery tells by shared memory. */
 export class Acknowledgements {
   readonly #position: BigInt64Array<SharedArrayBuffer>;
-  /** In the order of their positions. */
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Waiters();
   #watching = false;
   #ended: JournalError | undefined;
 
@@ -29,16 +23,15 @@ export class Acknowledgements {
    */
   reached(position: number): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject });
-      void this.#watch();
-    });
+    const reached = this.#waiters.add(position);
+    void this.#watch();
+    return reached;
   }
 
   /** Nobody waits any longer, now and from now on. */
   end(error: JournalError): void {
     this.#ended = error;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#waiters.reject(error);
   }
 
   /** As long as somebody waits. */
@@ -47,17 +40,11 @@ export class Acknowledgements {
     this.#watching = true;
     for (;;) {
       const seen = Atomics.load(this.#position, 0);
-      this.#settle(Number(seen));
-      if (this.#waiters.length === 0) break;
+      this.#waiters.settle(Number(seen));
+      if (this.#waiters.count === 0) break;
       const wait = Atomics.waitAsync(this.#position, 0, seen, FALLBACK);
       if (wait.async) await wait.value;
     }
     this.#watching = false;
-  }
-
-  #settle(position: number): void {
-    const count = this.#waiters.findIndex((waiter) => waiter.position > position);
-    const reached = this.#waiters.splice(0, count < 0 ? this.#waiters.length : count);
-    for (const waiter of reached) waiter.resolve();
   }
 }

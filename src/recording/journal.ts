@@ -1,14 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { setImmediate } from "node:timers/promises";
 import { Acknowledgements } from "./acknowledgements.ts";
-import { JournalError, journalError } from "./errors.ts";
+import { type JournalError, journalError } from "./errors.ts";
 import type { JournalRecord } from "./frame.ts";
-import { type Batch, Outbox } from "./outbox.ts";
-import { Pace } from "./pace.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { SegmentFile, SyncError } from "./segment-file.ts";
 import { listSegments } from "./segments.ts";
+import { SyncLane } from "./sync-lane.ts";
+import { WriteLane } from "./write-lane.ts";
 
 /** How safe bytes are: `written` survives this process, `fsync` this machine, `kafka` whatever Kafka's replicas survive. */
 export type Durability = "written" | "fsync" | "kafka";
@@ -36,35 +35,8 @@ export interface JournalOptions {
  */
 export type JournalState = "open" | "full" | "stalled" | "broken" | "closed";
 
-/** Somebody who waits until all up to a position is as safe as asked. */
-interface Waiter {
-  readonly position: number;
-  readonly resolve: () => void;
-  readonly reject: (error: JournalError) => void;
-}
-
-/** Bytes written by one call at most: a bigger one gains nothing, and what it holds waits for all of it. */
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-/** IOV_MAX on Linux; more buffers in one writev fail. */
-const MAX_BATCH_BUFFERS = 1024;
-/** Records that nobody waits for, such as an exchange's end, are written with the next commit or after this many ms. */
-const LINGER = 5;
 /** Milliseconds between attempts of a write that failed. */
 const RETRY = 250;
-/**
- * Bytes that are written on this thread, as long as that is quick: the page cache takes 4 KiB in 5 µs and 1 MiB in 180; to
- * have it done by another thread costs 45 µs of both, and who waits for it waits for a processor, too.
- */
-const SMALL_WRITE = 1024 * 1024;
-/** Milliseconds of a small write, and of a sync, that say that the disk is slow now. */
-const SLOW_WRITE = 20;
-const SLOW_SYNC = 2;
-
-/** Milliseconds that a sync waits at most for more to share it. */
-const MAX_GATHERING = 2;
-/** After so many turns of the event loop with one commit each, the next one is not expected to get company either. */
-const LONE_TURNS = 8;
-
 const DONE = Promise.resolve();
 
 /**
@@ -80,44 +52,25 @@ export class Journal {
 
   readonly #directory: string;
   readonly #maxBytes: number;
-  readonly #segmentBytes: number;
-  readonly #published: BigInt64Array<SharedArrayBuffer>;
+  readonly #writes: WriteLane;
+  readonly #syncs: SyncLane;
+  readonly #acknowledgements: Acknowledgements;
 
   #state: JournalState = "open";
   #failure: JournalError | undefined;
   #first: number;
-  #appended: number;
-  #written: number;
-  #synced: number;
-  #segment: SegmentFile;
-  readonly #outbox = new Outbox();
-  /** Both in the order of their positions. */
-  #untilWritten: Waiter[] = [];
-  #untilSynced: Waiter[] = [];
-  readonly #acknowledgements: Acknowledgements;
   #untilRoom: PromiseWithResolvers<void> | undefined;
-  #writing = false;
-  #syncing = false;
-  readonly #writePace = new Pace(SLOW_WRITE);
-  readonly #syncPace = new Pace(SLOW_SYNC);
-  #linger: NodeJS.Timeout | undefined;
-  /** Ends the turn of the event loop in which somebody asked for a write. */
-  #turn: NodeJS.Immediate | undefined;
-  #commitsInTurn = 0;
-  #loneTurns = 0;
 
   private constructor(options: Required<JournalOptions>, recovery: Recovery, segment: SegmentFile) {
     this.recovery = recovery;
     this.end = options.end;
-    this.#published = new BigInt64Array(this.end);
     this.#acknowledgements = new Acknowledgements(options.acknowledged);
     this.#directory = options.directory;
     this.#maxBytes = options.maxBytes;
-    this.#segmentBytes = options.segmentBytes;
-    this.#segment = segment;
     this.#first = recovery.first ?? segment.base;
-    this.#appended = this.#written = this.#synced = segment.base;
-    Atomics.store(this.#published, 0, BigInt(this.#written));
+    const lanes = { works: () => this.#state === "open", fail: (cause: unknown) => this.#fail(cause) };
+    this.#writes = new WriteLane(lanes, segment, options);
+    this.#syncs = new SyncLane(lanes, this.#writes);
   }
 
   /**
@@ -163,12 +116,12 @@ export class Journal {
 
   /** Bytes held, written or not. */
   get bytes(): number {
-    return this.#appended - this.#first;
+    return this.#writes.appended - this.#first;
   }
 
   /** The position behind the last record appended. */
   get position(): number {
-    return this.#appended;
+    return this.#writes.appended;
   }
 
   /**
@@ -179,9 +132,7 @@ export class Journal {
    */
   append(record: JournalRecord): void {
     if (this.#state === "broken" || this.#state === "closed") throw this.#refusal();
-    this.#outbox.add(record);
-    this.#appended = this.#written + this.#outbox.bytes;
-    this.#linger ??= setTimeout(() => this.#lingered(), LINGER);
+    this.#writes.append(record);
   }
 
   /**
@@ -191,8 +142,8 @@ export class Journal {
    */
   commit(durability: Durability): Promise<void> {
     if (this.#state !== "open") return Promise.reject(this.#refusal());
-    if (durability === "fsync") return this.#whenSynced();
-    return durability === "written" ? this.#whenWritten() : this.#whenAcknowledged();
+    if (durability === "fsync") return this.#syncs.whenSynced();
+    return durability === "written" ? this.#writes.whenWritten() : this.#whenAcknowledged();
   }
 
   /** Unlinks the segments that end at or before `position`. Never the one that is written. */
@@ -200,7 +151,7 @@ export class Journal {
     const segments = listSegments(this.#directory);
     for (const [index, segment] of segments.entries()) {
       const next = segments[index + 1];
-      if (next === undefined || next.base > position || segment.base === this.#segment.base) break;
+      if (next === undefined || next.base > position || segment.base === this.#writes.segment.base) break;
       // Another call may be at it, too.
       await rm(segment.path, { force: true });
       this.#first = Math.max(this.#first, next.base);
@@ -216,45 +167,20 @@ export class Journal {
     try {
       if (this.#state !== "broken") {
         await this.commit("fsync");
-        await this.#segment.seal(this.#written);
+        await this.#writes.segment.seal(this.#writes.written);
       }
     } finally {
-      clearTimeout(this.#linger);
+      this.#writes.stop();
       this.#state = "closed";
       this.#giveUp(this.#refusal());
-      await this.#segment.close();
+      await this.#writes.segment.close();
     }
-  }
-
-  #whenWritten(): Promise<void> {
-    const position = this.#appended;
-    if (position <= this.#written) return DONE;
-    // All of one turn of the event loop is written together: with 8 agents that is one write in place of six.
-    this.#commitsInTurn += 1;
-    if (this.#turn === undefined) {
-      this.#turn = globalThis.setImmediate(() => this.#endTurn());
-      // A single agent would wait for nothing: 4 % of its time.
-      if (this.#loneTurns >= LONE_TURNS) this.#writeAtOnce();
-      if (position <= this.#written) return DONE;
-    }
-    return new Promise((resolve, reject) => {
-      this.#untilWritten.push({ position, resolve, reject });
-    });
-  }
-
-  #whenSynced(): Promise<void> {
-    const position = this.#appended;
-    if (position <= this.#synced) return DONE;
-    return new Promise((resolve, reject) => {
-      this.#untilSynced.push({ position, resolve, reject });
-      void this.#syncAll();
-    });
   }
 
   async #whenAcknowledged(): Promise<void> {
-    const position = this.#appended;
+    const position = this.#writes.appended;
     // Who delivers is told of what is written.
-    await this.#whenWritten();
+    await this.#writes.whenWritten();
     await this.#acknowledgements.reached(position);
   }
 
@@ -267,130 +193,12 @@ export class Journal {
     this.#untilRoom = undefined;
   }
 
-  /** Not set anew by each write: what was appended since is early at worst, and a timer per exchange costs 1 µs. */
-  #lingered(): void {
-    this.#linger = undefined;
-    this.#write();
-  }
-
-  #endTurn(): void {
-    this.#turn = undefined;
-    this.#loneTurns = this.#commitsInTurn === 1 ? this.#loneTurns + 1 : 0;
-    this.#commitsInTurn = 0;
-    this.#write();
-  }
-
-  #write(): void {
-    if (this.#state !== "open") return;
-    this.#writeAtOnce();
-    void this.#writeAll();
-  }
-
-  /** Writes what waits on this thread, if that is little and will be quick; if not, it still waits. */
-  #writeAtOnce(): void {
-    const { bytes } = this.#outbox;
-    if (bytes === 0 || bytes > SMALL_WRITE) return;
-    if (this.#writing || this.#segmentFull || !this.#writePace.quick) return;
-    if (!this.#segment.takes(this.#written, bytes)) return;
-    const batch = this.#outbox.batch(MAX_BATCH_BUFFERS, SMALL_WRITE);
-    try {
-      this.#writePace.call(() => this.#segment.writeSync(batch.buffers, this.#written));
-    } catch (cause) {
-      this.#fail(cause);
-      return;
-    }
-    this.#wrote(batch);
-  }
-
-  /** Writes until nothing waits. */
-  async #writeAll(): Promise<void> {
-    if (this.#writing || this.#outbox.bytes === 0) return;
-    this.#writing = true;
-    try {
-      while (this.#outbox.bytes > 0 && this.#state === "open") await this.#writeBatch();
-    } catch (cause) {
-      this.#fail(cause);
-    } finally {
-      this.#writing = false;
-    }
-  }
-
-  async #writeBatch(): Promise<void> {
-    if (this.#segmentFull) await this.#roll();
-    const batch = this.#outbox.batch(MAX_BATCH_BUFFERS, MAX_BATCH_BYTES);
-    await this.#segment.write(batch.buffers, this.#written);
-    this.#wrote(batch);
-  }
-
-  #wrote(batch: Batch): void {
-    this.#outbox.written(batch);
-    this.#written += batch.bytes;
-    Atomics.store(this.#published, 0, BigInt(this.#written));
-    Atomics.notify(this.#published, 0);
-    settle(this.#untilWritten, this.#written);
-  }
-
-  /** Syncs until nobody waits for it. */
-  async #syncAll(): Promise<void> {
-    if (this.#syncing) return;
-    this.#syncing = true;
-    try {
-      while (this.#untilSynced.length > 0 && this.#state === "open") {
-        await this.#gather();
-        this.#write();
-        if (this.#outbox.bytes > 0) await this.#whenWritten();
-        const written = this.#written;
-        await this.#sync();
-        // A write that is under way goes where the zeros would.
-        if (!this.#writing) this.#segment.growBehind(written);
-        this.#synced = Math.max(this.#synced, written);
-        settle(this.#untilSynced, this.#synced);
-      }
-    } catch (cause) {
-      // Who failed to write has told everybody.
-      if (!(cause instanceof JournalError)) this.#fail(cause);
-    } finally {
-      this.#syncing = false;
-    }
-  }
-
-  /** Those that come meanwhile share the next sync, whichever thread is at it. */
-  async #sync(): Promise<void> {
-    if (this.#syncPace.quick) this.#syncPace.call(() => this.#segment.syncSync());
-    else await this.#segment.sync();
-  }
-
-  /**
-   * What comes in the same turn of the event loop shares a sync, and what comes in the next ones as long as each brings more:
-   * a sync costs 46 µs of processor time (75 by another thread) however many share it. To wait idly for more would cost more than it saves.
-   */
-  async #gather(): Promise<void> {
-    const until = performance.now() + MAX_GATHERING;
-    for (let count = 0; count < this.#untilSynced.length && performance.now() < until; ) {
-      count = this.#untilSynced.length;
-      await setImmediate();
-    }
-  }
-
-  get #segmentFull(): boolean {
-    return this.#written - this.#segment.base >= this.#segmentBytes;
-  }
-
-  async #roll(): Promise<void> {
-    const full = this.#segment;
-    // What is behind a segment's end is never looked at by a later sync, so it is made safe now.
-    await full.seal(this.#written);
-    this.#synced = this.#written;
-    this.#segment = await SegmentFile.create(this.#directory, this.#written, this.#segmentBytes);
-    await full.close();
-  }
-
   #fail(cause: unknown): void {
     const broken = cause instanceof SyncError;
     this.#state = broken ? "broken" : "stalled";
     this.#failure = journalError(broken ? "broken" : "stalled", "recording failed", cause);
-    const waiters = [...this.#untilWritten.splice(0), ...this.#untilSynced.splice(0)];
-    for (const waiter of waiters) waiter.reject(this.#failure);
+    this.#writes.reject(this.#failure);
+    this.#syncs.reject(this.#failure);
     if (broken) this.#giveUp(this.#failure);
     else setTimeout(() => this.#retry(), RETRY);
   }
@@ -398,21 +206,11 @@ export class Journal {
   #retry(): void {
     if (this.#state !== "stalled") return;
     this.#state = "open";
-    void this.#writeAll();
+    this.#writes.write();
   }
 
   #refusal(): JournalError {
     if (this.#state === "closed") return journalError("closed", "the journal is closed");
     return this.#failure ?? journalError("stalled", "recording failed");
   }
-}
-
-function settle(waiters: Waiter[], position: number): void {
-  let count = 0;
-  for (const waiter of waiters) {
-    if (waiter.position > position) break;
-    waiter.resolve();
-    count += 1;
-  }
-  if (count > 0) waiters.splice(0, count);
 }
