@@ -36,7 +36,7 @@ export const FULL: Sizes = {
   slowRate: 20_000_000,
   stall: 5_000,
   rounds: 5,
-  bodyRounds: 2,
+  bodyRounds: 3,
   memoryRounds: 1,
 };
 
