@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, connect, constants } from "node:http2";
+import type { SecureContext } from "node:tls";
 import { TimeoutError } from "./limits.ts";
 
 /** Bytes that a stream may receive ahead of its reader, on wide sessions; 64 KiB gave 1.8 MB/s at 20 ms, 1 MiB 44. */
@@ -43,11 +44,11 @@ export interface Lease {
 
 /** HTTP/2 sessions, shared by all exchanges of an origin; certificates are always verified. */
 export class Http2Sessions {
-  readonly #options: { readonly connect: number; readonly ca: readonly string[] | undefined };
+  readonly #options: { readonly connect: number; readonly trust: SecureContext };
   readonly #origins = new Map<string, Set<Kept>>();
   #wide = 0;
 
-  constructor(options: { readonly connect: number; readonly ca: readonly string[] | undefined }) {
+  constructor(options: { readonly connect: number; readonly trust: SecureContext }) {
     this.#options = options;
   }
 
@@ -92,11 +93,11 @@ export class Http2Sessions {
   }
 
   #open(origin: string, wide: boolean): Kept {
-    const { ca, connect: patience } = this.#options;
+    const { trust, connect: patience } = this.#options;
     const initialWindowSize = wide ? WIDE_WINDOW : NARROW_WINDOW;
     const session = connect(origin, {
       rejectUnauthorized: true,
-      ...(ca !== undefined && { ca: [...ca] }),
+      secureContext: trust,
       maxSessionMemory: SESSION_MEMORY,
       settings: { initialWindowSize, enablePush: false, maxHeaderListSize: MAX_HEADER_LIST },
     });
