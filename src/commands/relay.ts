@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
 import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
@@ -71,8 +71,8 @@ interface Replaceable {
 export async function startRelay(config: Config, log: Logger, options: RelayOptions): Promise<Relay> {
   tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
-  const ca = await trustedUpstream(config.upstream.caFile);
-  const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
+  const trust = await trustedUpstream(config.upstream.caFile);
+  const dispatcher = new Agent({ connect: { secureContext: trust } });
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,
@@ -117,7 +117,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     },
     identify: loopbackIdentity(),
     limits,
-    upstream: new Upstream({ overrides: config.upstream.overrides, limits, ...(ca !== undefined && { ca }) }),
+    upstream: new Upstream({ overrides: config.upstream.overrides, limits, trust }),
     tunnels: new Tunnels({
       recorder,
       idleTimeout: limits.tunnelIdle,
@@ -167,11 +167,14 @@ async function openAuthorityParts(
   };
 }
 
-/** The certificates of upstream.caFile besides the usual roots; undici takes either the usual ones or a full list. */
-async function trustedUpstream(caFile: string | undefined): Promise<string[] | undefined> {
-  if (caFile === undefined) return undefined;
+/**
+ * The usual roots, and besides them the certificates of upstream.caFile. Made once: Node would make one for each connection
+ * by itself, and parse all roots for it; that is 3 ms, and 0.8 MiB that V8 knows nothing of and so is slow to collect.
+ */
+async function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
+  if (caFile === undefined) return createSecureContext();
   try {
-    return [...rootCertificates, await readFile(caFile, "utf8")];
+    return createSecureContext({ ca: [...rootCertificates, await readFile(caFile, "utf8")] });
   } catch (cause) {
     throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
   }

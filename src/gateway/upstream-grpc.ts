@@ -5,9 +5,10 @@ import {
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
 } from "node:http2";
-import { PassThrough, type Writable } from "node:stream";
+import { PassThrough } from "node:stream";
 import { Flow, type FlowBounds, type FlowPart } from "./flow.ts";
 import { type Limits, TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 import type { UpstreamRequest } from "./upstream.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 import type { Http2Sessions, Lease } from "./upstream-sessions.ts";
@@ -28,7 +29,7 @@ class NotProcessed extends Error {
 
 /** An answer over HTTP/2, trailers and all. */
 export class GrpcAnswer implements UpstreamAnswer {
-  readonly body: Writable | undefined;
+  readonly body: PassThrough | undefined;
   trailers: readonly string[] = [];
   readonly #call: GrpcCall;
   readonly #flow: Flow;
@@ -104,16 +105,26 @@ export class GrpcAnswer implements UpstreamAnswer {
       const { request, limits } = this.#call;
       const stream = this.#request(session);
       this.#stream = stream;
+      // Not the stream's own setTimeout(): a stream that is destroyed forgets to clear it, and is kept alive by it.
+      const wait = (): Wait =>
+        new Wait(this.#answered ? limits.answerIdle : limits.answerHead, () => this.#idle());
+      let waiting = wait();
+      const active = (): void => {
+        waiting.end();
+        waiting = wait();
+      };
       stream.on("response", (headers, flags, raw?: readonly string[]) => {
-        stream.setTimeout(limits.answerIdle);
         this.#answeredWith(headers, flags, raw);
+        active();
       });
       stream.on("trailers", (_trailers, _flags, raw?: readonly string[]) => {
         this.trailers = raw ?? [];
         this.#hasStatus = true;
       });
-      stream.on("data", (chunk: Buffer) => this.#flow.push(chunk));
-      stream.setTimeout(limits.answerHead, () => this.#idle());
+      stream.on("data", (chunk: Buffer) => {
+        this.#flow.push(chunk);
+        active();
+      });
       let failure: Error | undefined;
       stream.on("error", (error) => {
         failure = error;
@@ -123,6 +134,7 @@ export class GrpcAnswer implements UpstreamAnswer {
         if (this.#answered && !stream.rstCode && this.#hasStatus) this.#flow.end();
       });
       stream.once("close", () => {
+        waiting.end();
         if (!this.#flow.open && failure === undefined) return resolve();
         const untouched = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined;
         reject(
@@ -134,7 +146,7 @@ export class GrpcAnswer implements UpstreamAnswer {
       if (this.body === undefined) stream.end(request.body);
       else {
         stream.write(request.body);
-        this.body.pipe(stream);
+        this.body.on("data", active).pipe(stream);
       }
     });
   }

@@ -1,5 +1,7 @@
 import { type ClientHttp2Session, connect, constants } from "node:http2";
+import type { SecureContext } from "node:tls";
 import { TimeoutError } from "./limits.ts";
+import { Wait } from "./patience.ts";
 
 /** Bytes that a stream may receive ahead of its reader, on wide sessions; 64 KiB gave 1.8 MB/s at 20 ms, 1 MiB 44. */
 const WIDE_WINDOW = 1024 * 1024;
@@ -27,6 +29,8 @@ interface Kept {
   readonly ready: Promise<void>;
   readonly wide: boolean;
   streams: number;
+  /** Runs while there are no streams. */
+  idle?: Wait;
   /**
    * - `open`: takes streams;
    * - `draining`: upstream announced its end (GOAWAY), what is in flight is finished;
@@ -43,11 +47,11 @@ export interface Lease {
 
 /** HTTP/2 sessions, shared by all exchanges of an origin; certificates are always verified. */
 export class Http2Sessions {
-  readonly #options: { readonly connect: number; readonly ca: readonly string[] | undefined };
+  readonly #options: { readonly connect: number; readonly trust: SecureContext };
   readonly #origins = new Map<string, Set<Kept>>();
   #wide = 0;
 
-  constructor(options: { readonly connect: number; readonly ca: readonly string[] | undefined }) {
+  constructor(options: { readonly connect: number; readonly trust: SecureContext }) {
     this.#options = options;
   }
 
@@ -60,6 +64,7 @@ export class Http2Sessions {
     const wide = this.#wide < WIDE_STREAMS;
     const kept = this.#roomy(origin, wide) ?? this.#open(origin, wide);
     kept.streams += 1;
+    kept.idle?.end();
     if (wide) this.#wide += 1;
     let leased = true;
     const release = (): void => {
@@ -67,6 +72,9 @@ export class Http2Sessions {
       leased = false;
       kept.streams -= 1;
       if (wide) this.#wide -= 1;
+      // Not the session's own setTimeout(): a session that is destroyed forgets to clear it, and is kept alive by it.
+      if (kept.streams === 0 && kept.state !== "closed")
+        kept.idle = new Wait(IDLE, () => kept.session.close());
     };
     try {
       await kept.ready;
@@ -92,11 +100,11 @@ export class Http2Sessions {
   }
 
   #open(origin: string, wide: boolean): Kept {
-    const { ca, connect: patience } = this.#options;
+    const { trust, connect: patience } = this.#options;
     const initialWindowSize = wide ? WIDE_WINDOW : NARROW_WINDOW;
     const session = connect(origin, {
       rejectUnauthorized: true,
-      ...(ca !== undefined && { ca: [...ca] }),
+      secureContext: trust,
       maxSessionMemory: SESSION_MEMORY,
       settings: { initialWindowSize, enablePush: false, maxHeaderListSize: MAX_HEADER_LIST },
     });
@@ -113,12 +121,10 @@ export class Http2Sessions {
     });
     session.on("close", () => {
       kept.state = "closed";
+      kept.idle?.end();
       sessions.delete(kept);
     });
     session.once("connect", () => session.setLocalWindowSize(wide ? CONNECTION_WINDOW : NARROW_WINDOW));
-    session.setTimeout(IDLE, () => {
-      if (kept.streams === 0) session.close();
-    });
     // Nobody may be waiting any more when it fails.
     ready.catch(() => undefined);
     return kept;

@@ -1,4 +1,5 @@
 import { PassThrough } from "node:stream";
+import type { SecureContext } from "node:tls";
 import { type Dispatcher, Pool } from "undici";
 import type { FlowBounds } from "./flow.ts";
 import type { Limits } from "./limits.ts";
@@ -10,8 +11,8 @@ import { Http2Sessions } from "./upstream-sessions.ts";
 export interface UpstreamOptions {
   /** BigQuery host → origin to use in its place; for gRPC, `http:` means HTTP/2 without TLS ("prior knowledge"). */
   readonly overrides: Readonly<Record<string, string>>;
-  /** PEM certificates trusted besides the system's; absent: none. */
-  readonly ca?: readonly string[];
+  /** Which authorities are trusted. */
+  readonly trust: SecureContext;
   readonly limits: Limits;
 }
 
@@ -43,7 +44,7 @@ export class Upstream {
   constructor(options: UpstreamOptions) {
     this.#options = options;
     this.#limits = options.limits;
-    this.#sessions = new Http2Sessions({ connect: this.#limits.connect, ca: options.ca });
+    this.#sessions = new Http2Sessions({ connect: this.#limits.connect, trust: options.trust });
   }
 
   /** Sends a request to the host that its connection was opened for; to no other, whatever its headers say. */
@@ -90,7 +91,7 @@ export class Upstream {
         connect: {
           timeout: this.#limits.connect,
           rejectUnauthorized: true,
-          ...(this.#options.ca !== undefined && { ca: [...this.#options.ca] }),
+          secureContext: this.#options.trust,
         },
       });
       this.#pools.set(origin, pool);
