@@ -5,6 +5,7 @@ import { describeMachine } from "./machine.ts";
 import { HELP, type Options, parseOptions, selected, UsageError } from "./options.ts";
 import { allPeers } from "./peers/all.ts";
 import type { Peer } from "./peers/peer.ts";
+import { installKafka } from "./processes/broker.ts";
 import { printProfile } from "./profile/run.ts";
 import { judge } from "./report/bars.ts";
 import { type Run, toMarkdown } from "./report/markdown.ts";
@@ -14,20 +15,32 @@ import { Workbench } from "./workbench.ts";
 
 async function main(options: Options): Promise<void> {
   installPeers();
-  const candidates = selected(allPeers(options.trees), options.only);
-  const missing = candidates.flatMap((peer) => peer.missing?.() ?? []);
-  const peers = candidates.filter((peer) => peer.missing?.() === undefined);
   const scenarios = selected(allScenarios(options.quick ? QUICK : FULL), options.scenarios).map(
     (scenario) => ({ ...scenario, rounds: options.rounds ?? scenario.rounds }),
   );
-  const workbench = await Workbench.start(options.directory);
+  const candidates = selected(allPeers(options.trees), peersOf(options)).filter(({ parts }) =>
+    scenarios.some(({ part }) => parts.includes(part)),
+  );
+  const wantsKafka = candidates.some(({ needsKafka }) => needsKafka);
+  const noKafka = wantsKafka ? await installKafka() : undefined;
+  const why = ({ missing, needsKafka }: Peer): string | undefined =>
+    missing?.() ?? (needsKafka ? noKafka : undefined);
+  const missing = [...new Set(candidates.flatMap((peer) => why(peer) ?? []))];
+  const peers = candidates.filter((peer) => why(peer) === undefined);
+  const kafka = peers.some(({ needsKafka }) => needsKafka);
+  const workbench = await Workbench.start(options.directory, { kafka });
   try {
     if (options.profile !== undefined)
-      await printProfile(options.profile, scenarios, options.trees, workbench);
+      await printProfile({ peer: options.profile, thread: options.thread }, scenarios, peers, workbench);
     else await compare(peers, missing, scenarios, options, workbench);
   } finally {
     await workbench.stop();
   }
+}
+
+/** A profile needs no other peer than its own. */
+function peersOf({ profile, only }: Options): readonly string[] | undefined {
+  return profile === undefined ? only : [profile];
 }
 
 async function compare(

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { EventConsumer, LAST_EVENTS, type ToConsumer } from "./load/consumer.ts";
 import type { Command, Load, LoadFigures, Report } from "./load/load.ts";
 import type { RunningPeer } from "./peers/peer.ts";
 import type { Child } from "./processes/children.ts";
@@ -15,6 +16,8 @@ export interface Figures extends LoadFigures {
   /** Bytes resident at most, and by how much that is more than before. */
   readonly peakRss: number;
   readonly rssGrowth: number;
+  /** How soon a consumer had the events; only at a steady rate, of peers that deliver them. */
+  readonly toConsumer?: ToConsumer;
 }
 
 export type Measured =
@@ -25,6 +28,8 @@ export type Measured =
 export interface Around {
   readonly generator: Child;
   readonly upstream: Child;
+  /** Where output goes. */
+  readonly directory: string;
 }
 
 /** Milliseconds for a load besides its own length. */
@@ -44,23 +49,30 @@ export async function measure(
   around: Around,
   started?: () => void,
 ): Promise<Measured> {
+  const { generator, upstream, directory } = around;
+  const driver = load.kind === "backlog" ? peer.deliverer : generator;
   const target = load.kind === "grpc" ? peer.storage : peer.rest;
-  if (target === undefined) return { state: "unsupported", reason: "no HTTP/2" };
-  const { generator, upstream } = around;
+  if (driver === undefined) return { state: "unsupported", reason: "no delivery" };
+  if (driver === generator && target === undefined) return { state: "unsupported", reason: "no HTTP/2" };
   const limit = SLACK + (load.kind === "exchanges" ? load.milliseconds : (load.bytes / SLOWEST) * 1000);
-  generator.send({ command: "prepare", load, target, limit } satisfies Command);
-  const prepared = await generator.message<Report>(limit + SLACK);
+  driver.send({ command: "prepare", load, target, limit });
+  const prepared = await driver.message<Report>(limit + SLACK);
   if (prepared.state !== "prepared") return notDone(prepared);
+  const steady = load.kind === "exchanges" && load.rate !== undefined;
+  const consumer =
+    steady && peer.events !== undefined ? await EventConsumer.start(peer.events, directory) : undefined;
 
   const read = (): CpuReading[] => [readPeer(peer), readCpu(generator.pid), readCpu(upstream.pid)];
   const memory = peer.pid === undefined ? undefined : new MemoryWatch(peer.pid);
   const before = read();
   started?.();
-  generator.send({ command: "begin" } satisfies Command);
-  const report = await generator.message<Report>(limit + SLACK);
+  consumer?.begin();
+  driver.send({ command: "begin" } satisfies Command);
+  const report = await driver.message<Report>(limit + SLACK);
   // Work that was put off (an archive behind the journal, garbage) belongs to the load that caused it.
   await settle(peer);
   const after = read();
+  const toConsumer = await ended(consumer);
   const { peak, growth } = memory?.end() ?? { peak: 0, growth: 0 };
   if (report.state !== "done") return notDone(report);
   const [cpu = 0, ofGenerator = 0, ofUpstream = 0] = before.map((reading, index) =>
@@ -75,8 +87,19 @@ export async function measure(
       cpuAround: ofGenerator + ofUpstream,
       peakRss: peak,
       rssGrowth: growth,
+      ...(toConsumer !== undefined && { toConsumer }),
     },
   };
+}
+
+async function ended(consumer: EventConsumer | undefined): Promise<ToConsumer | undefined> {
+  if (consumer === undefined) return undefined;
+  try {
+    await delay(LAST_EVENTS);
+    return await consumer.report();
+  } finally {
+    await consumer.stop();
+  }
 }
 
 function notDone(report: Report): Measured {

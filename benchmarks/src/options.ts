@@ -9,6 +9,7 @@ export interface Options {
   readonly trees: readonly string[];
   readonly directory: string | undefined;
   readonly profile: string | undefined;
+  readonly thread: string;
 }
 
 export const HELP = `npm run bench -- [options]
@@ -22,6 +23,7 @@ export const HELP = `npm run bench -- [options]
                      is the folder's own name; may be given more than once
   --directory DIR    where journals are written; default: the system's temporary directory
   --profile PEER     no tables: profile the main thread of one of bqtape's peers in one scenario (--scenarios)
+  --thread NAME      with --profile: another thread, delivery say
   --help
 `;
 
@@ -47,6 +49,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     trees: values.tree ?? [],
     directory: values.directory,
     profile: values.profile,
+    thread: values.thread ?? "main",
   };
 }
 
@@ -63,6 +66,7 @@ function parsed(args: readonly string[]) {
         tree: { type: "string", multiple: true },
         directory: { type: "string" },
         profile: { type: "string" },
+        thread: { type: "string" },
         help: { type: "boolean" },
       },
     });

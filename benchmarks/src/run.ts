@@ -23,7 +23,7 @@ export async function runScenario(
   progress: Progress,
 ): Promise<ScenarioResult> {
   const entries = peers
-    .filter(({ name }) => !scenario.without?.includes(name))
+    .filter(({ parts }) => parts.includes(scenario.part))
     .map((peer) => new Entry(peer, scenario, workbench));
   try {
     for (let round = 0; round < scenario.rounds; round += 1) {
@@ -85,7 +85,7 @@ class Entry {
   async #tried(): Promise<Measured> {
     try {
       if (this.#running === undefined) {
-        this.#running = await this.#workbench.run((surroundings) => this.#peer.start(surroundings));
+        this.#running = await this.#workbench.run(this.#peer);
         const warm = await measure(this.#scenario.warmUp, this.#running, this.#workbench);
         if (warm.state !== "done") return warm;
       }

@@ -1,5 +1,6 @@
 import type { BodyLoad, ExchangesLoad, Load } from "./load/load.ts";
 import type { Pace } from "./pace.ts";
+import type { Part } from "./peers/peer.ts";
 
 export interface Scenario {
   readonly name: string;
@@ -10,8 +11,8 @@ export interface Scenario {
   /** Each measurement gets a fresh process: memory starts low, and the disk holds one body at a time. */
   readonly fresh: boolean;
   readonly rounds: number;
-  /** Peers that take no part. */
-  readonly without?: readonly string[];
+  /** Peers that say so take part. */
+  readonly part: Part;
 }
 
 /** How long and how large things are. */
@@ -23,6 +24,8 @@ export interface Sizes {
   readonly body: number;
   readonly slowRate: number;
   readonly stall: number;
+  /** Bytes that a journal is behind, when it is measured how fast they are delivered. */
+  readonly backlog: number;
   readonly rounds: number;
   /** Rounds of scenarios that move large bodies, and of those about memory. */
   readonly bodyRounds: number;
@@ -35,6 +38,7 @@ export const FULL: Sizes = {
   body: 1_000_000_000,
   slowRate: 20_000_000,
   stall: 5_000,
+  backlog: 512_000_000,
   rounds: 5,
   bodyRounds: 3,
   memoryRounds: 1,
@@ -46,6 +50,7 @@ export const QUICK: Sizes = {
   body: 100_000_000,
   slowRate: 20_000_000,
   stall: 2_000,
+  backlog: 128_000_000,
   rounds: 3,
   bodyRounds: 1,
   memoryRounds: 1,
@@ -53,9 +58,11 @@ export const QUICK: Sizes = {
 
 /** Bytes of the body that warms a peer up. */
 const WARM_UP_BODY = 32_000_000;
+/** More than of a body: it is the broker's new topic that warms up, too. */
+const WARM_UP_BACKLOG = 64_000_000;
 
-/** Memory is a question to bqtape without the archive, whose memory is its own, and to what it is built on. */
-const NOT_IN_MEMORY = ["direct", "mockttp", "tunnel", "nginx", "bqtape-archive"];
+/** Exchanges a second where it is asked how soon a consumer has an event: some agents at work, and no machine that is full. */
+const STEADY_RATE = 500;
 
 export function allScenarios(sizes: Sizes): Scenario[] {
   const paces: readonly (readonly [name: string, pace: Pace])[] = [
@@ -71,7 +78,32 @@ export function allScenarios(sizes: Sizes): Scenario[] {
     ...(["answer", "upload", "grpc"] as const).flatMap((kind) =>
       paces.map(([name, pace]) => memory(sizes, kind, name, pace)),
     ),
+    steady(sizes),
+    backlog(sizes),
   ];
+}
+
+function steady(sizes: Sizes): Scenario {
+  const scenario = exchanges(sizes, `steady-${STEADY_RATE}`, 8, "kept");
+  return {
+    ...scenario,
+    about: `2 KiB answers, ${STEADY_RATE} a second by 8 agents; with delivery, a consumer reads the events`,
+    load: { ...scenario.load, rate: STEADY_RATE },
+    warmUp: { ...scenario.warmUp, rate: STEADY_RATE },
+    part: "steady",
+  };
+}
+
+function backlog({ backlog: bytes, rounds }: Sizes): Scenario {
+  return {
+    name: "backlog",
+    about: `${bytes / 1e6} MB of body chunks, 64 KiB each, of 8 answers side by side, from a journal to Kafka, or by the client alone from memory`,
+    load: { kind: "backlog", bytes },
+    warmUp: { kind: "backlog", bytes: WARM_UP_BACKLOG },
+    fresh: true,
+    rounds,
+    part: "backlog",
+  };
 }
 
 function exchanges(
@@ -80,7 +112,7 @@ function exchanges(
   agents: number,
   connection: ExchangesLoad["connection"],
   saysClose = false,
-): Scenario {
+): Scenario & { readonly load: ExchangesLoad; readonly warmUp: ExchangesLoad } {
   const load = { kind: "exchanges", agents, connection, saysClose, milliseconds: sizes.window } as const;
   const how = connection === "kept" ? "one kept connection each" : "CONNECT, TLS and close for each query";
   return {
@@ -90,6 +122,7 @@ function exchanges(
     warmUp: { ...load, milliseconds: sizes.warmUp },
     fresh: false,
     rounds: sizes.rounds,
+    part: connection === "kept" ? "kept" : "per-query",
   };
 }
 
@@ -107,6 +140,7 @@ function body(sizes: Sizes, kind: BodyLoad["kind"]): Scenario {
     warmUp: { kind, bytes: WARM_UP_BODY, pace: { kind: "fast" } },
     fresh: true,
     rounds: sizes.bodyRounds,
+    part: "bodies",
   };
 }
 
@@ -119,7 +153,7 @@ function memory(sizes: Sizes, kind: BodyLoad["kind"], paceName: string, pace: Pa
     warmUp: { kind, bytes: WARM_UP_BODY, pace: { kind: "fast" } },
     fresh: true,
     rounds: sizes.memoryRounds,
-    without: NOT_IN_MEMORY,
+    part: "memory",
   };
 }
 

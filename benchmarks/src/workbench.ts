@@ -3,14 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { issueIdentity } from "./peers/authority.ts";
-import type { RunningPeer, Surroundings } from "./peers/peer.ts";
+import type { Peer, RunningPeer, Surroundings } from "./peers/peer.ts";
+import { RunningBroker } from "./processes/broker.ts";
 import { Child } from "./processes/children.ts";
 import { MEMORY_LIMIT, MemoryGroup } from "./processes/memory-group.ts";
 import type { UpstreamPorts } from "./upstream/main.ts";
 import { BIGQUERY_HOST, STORAGE_HOST, TOKEN_PATH } from "./wire.ts";
 
 /** What is the same for every peer. */
-type Shared = Omit<Surroundings, "directory" | "joins">;
+type Shared = Omit<Surroundings, "directory" | "joins" | "topics" | "profileTo">;
 
 /** Upstream and generator, running, and a directory to work in. */
 export class Workbench {
@@ -19,11 +20,15 @@ export class Workbench {
   /** Whether each peer gets a memory limit; not everybody may set one. */
   readonly limited: boolean;
   readonly #surroundings: Shared;
+  readonly #broker: RunningBroker | undefined;
   #generator: Child;
   #starts = 0;
 
-  /** @param parent where files go: journals are written there, so it is on the disk that is measured. */
-  static async start(parent = tmpdir()): Promise<Workbench> {
+  /**
+   * @param parent where files go: journals are written there, so it is on the disk that is measured.
+   * @param kafka whether there is to be a broker, too.
+   */
+  static async start(parent = tmpdir(), { kafka = false } = {}): Promise<Workbench> {
     const directory = mkdtempSync(join(parent, "bqtape-bench-"));
     process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
     const { ca, ...identity } = await issueIdentity("bench upstream", [BIGQUERY_HOST, STORAGE_HOST]);
@@ -33,11 +38,22 @@ export class Workbench {
     const upstream = Child.script(url, identity, { directory, name: "upstream" });
     const ports = await upstream.message<UpstreamPorts>();
     const keyFile = writeServiceAccount(directory, `https://127.0.0.1:${ports.rest}${TOKEN_PATH}`);
-    return new Workbench(directory, upstream, { upstream: ports, upstreamCa: ca, upstreamCaFile, keyFile });
+    const broker = kafka ? await RunningBroker.start(directory) : undefined;
+    const shared = {
+      ...{ upstream: ports, upstreamCa: ca, upstreamCaFile, keyFile },
+      ...(broker !== undefined && { kafka: broker.addresses }),
+    };
+    return new Workbench(directory, upstream, broker, shared);
   }
 
-  private constructor(directory: string, upstream: Child, surroundings: Shared) {
+  private constructor(
+    directory: string,
+    upstream: Child,
+    broker: RunningBroker | undefined,
+    surroundings: Shared,
+  ) {
     this.#directory = directory;
+    this.#broker = broker;
     this.upstream = upstream;
     this.#surroundings = surroundings;
     const probe = this.#memoryGroup();
@@ -55,17 +71,32 @@ export class Workbench {
     return this.#generator;
   }
 
-  /** Starts a peer in an empty directory of its own, which goes when the peer stops. */
-  async run(start: (surroundings: Surroundings) => Promise<RunningPeer>): Promise<RunningPeer> {
+  /**
+   * Starts a peer in an empty directory of its own, which goes when the peer stops.
+   *
+   * @param profileTo where CPU profiles go that are asked for.
+   */
+  async run(peer: Peer, profileTo?: string): Promise<RunningPeer> {
     this.#starts += 1;
+    const broker = this.#broker;
     const directory = join(this.#directory, `peer-${this.#starts}`);
     mkdirSync(directory);
     const group = this.#memoryGroup();
-    const peer = await start({ ...this.#surroundings, directory, joins: group?.members });
+    const topics = {
+      events: `events-${this.#starts}`,
+      bodies: `bodies-${this.#starts}`,
+      control: `control-${this.#starts}`,
+    };
+    const running = await peer.start({
+      ...this.#surroundings,
+      ...{ directory, joins: group?.members, topics },
+      ...(profileTo !== undefined && { profileTo }),
+    });
     return {
-      ...peer,
+      ...running,
       async stop() {
-        await peer.stop();
+        await running.stop();
+        if (peer.needsKafka) await broker?.deleteTopics(topics);
         rmSync(directory, { recursive: true, force: true });
         await group?.remove();
       },
@@ -80,6 +111,7 @@ export class Workbench {
   async stop(): Promise<void> {
     await this.#generator.stop();
     await this.upstream.stop();
+    await this.#broker?.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 

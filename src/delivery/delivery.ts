@@ -16,7 +16,7 @@ export interface DeliveryOptions {
   readonly dataDir: string;
   readonly kafka: KafkaConfig;
   readonly journals: readonly LiveJournal[];
-  /** Milliseconds that records gather at most before they are sent. Default: 10. */
+  /** Milliseconds that records gather at most before they are sent. Default: 50. */
   readonly linger?: number;
   /** Told of each change of the state, and of each new reason to wait. */
   readonly onState?: (state: DeliveryState) => void;
@@ -131,7 +131,7 @@ export class Delivery {
   }
 
   #run(): void {
-    const { dataDir, kafka, journals, linger = 10 } = this.#options;
+    const { dataDir, kafka, journals, linger = 50 } = this.#options;
     // Run as .ts in the tree and as .js when compiled: the worker's file has this one's kind.
     const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const workerData: WorkerInput = { dataDir, gateway: this.#gateway, kafka, journals, linger };

@@ -19,6 +19,11 @@ export interface PumpOptions {
 
 /** Bytes of journal read at a time at most: those of the reader's buffers, which records are views of. */
 const READ_BYTES = 1024 * 1024;
+/**
+ * Bytes of journal between two marks, besides one read. A mark at the window's end alone is good only once the whole window
+ * is acknowledged, and a worker that crashes before that would send all of it again, each time.
+ */
+const MARK_BYTES = 1024 * 1024;
 
 /** Moves one journal's records to the sender, in order, and knows up to where they are acknowledged. */
 export class Pump {
@@ -74,6 +79,7 @@ export class Pump {
     const part = new Part(batch.next, bytes, records.length, () => this.#advance());
     this.#parts.push(part);
     this.#held += bytes;
+    if (this.position - this.#markedAt >= MARK_BYTES) this.mark();
     for (const record of records) {
       const { name, maxBatchBytes } = topics[record.topic];
       sender.add(name, partitionOf(record.key, partitions[record.topic]), maxBatchBytes, record, part);

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { BIGQUERY_HOST } from "../wire.ts";
 import { open } from "./connect.ts";
 import { type Answer, Http1Connection } from "./http1-connection.ts";
 import { type ExchangesLoad, type LoadFigures, type Target, Unsupported } from "./load.ts";
+import { quantile } from "./quantile.ts";
 import { queryRequest } from "./requests.ts";
 
 /** Latencies kept for each agent; more exchanges than that in one run would only make the tail finer. */
@@ -23,7 +25,9 @@ export async function prepareExchanges(
   return async () => {
     const from = performance.now();
     const until = from + load.milliseconds;
-    const perAgent = await Promise.all(agents.map((agent) => askUntil(agent, until)));
+    const perAgent = await Promise.all(
+      agents.map((agent, index) => askUntil(agent, until, dueTimes(load, from, index))),
+    );
     const seconds = (performance.now() - from) / 1000;
     for (const agent of agents) agent.close();
     const exchanges = perAgent.reduce((sum, { count }) => sum + count, 0);
@@ -65,25 +69,39 @@ function eachAgent(load: ExchangesLoad, target: Target, session: string): Asking
   };
 }
 
+/** When an agent asks for the nth time; undefined: as soon as it can. Agents take turns. */
+function dueTimes(
+  { rate, agents }: ExchangesLoad,
+  from: number,
+  agent: number,
+): ((asked: number) => number) | undefined {
+  if (rate === undefined) return undefined;
+  return (asked) => from + ((asked * agents + agent) * 1000) / rate;
+}
+
 async function askUntil(
   agent: AskingAgent,
   until: number,
+  due?: (asked: number) => number,
 ): Promise<{ count: number; bytes: number; latencies: number[] }> {
   const latencies: number[] = [];
   let count = 0;
   let bytes = 0;
   for (let from = performance.now(); from < until; ) {
+    const wait = due === undefined ? 0 : due(count) - from;
+    if (wait > 0) {
+      await delay(Math.min(wait, until - from));
+      from = performance.now();
+      if (from >= until) break;
+    }
     const answer = await agent.ask();
     if (answer.status !== 200) throw new Unsupported(`${answer.status} ${answer.start.slice(0, 200)}`);
     const now = performance.now();
+    // Of the exchange itself: not from when it was due, since timers are no finer than a millisecond.
     if (latencies.length < MAX_LATENCIES) latencies.push(now - from);
     from = now;
     count += 1;
     bytes += answer.bytes;
   }
   return { count, bytes, latencies };
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

@@ -20,6 +20,8 @@ export interface ExchangesLoad {
   readonly connection: "kept" | "each";
   /** Whether requests say `Connection: close`, as Node's BigQuery client does. */
   readonly saysClose: boolean;
+  /** Exchanges a second of all agents together; absent: as many as there can be. */
+  readonly rate?: number;
   readonly milliseconds: number;
 }
 
@@ -31,16 +33,27 @@ export interface BodyLoad {
   readonly pace: Pace;
 }
 
-export type Load = ExchangesLoad | BodyLoad;
+/** What a journal holds that Kafka does not have yet: body chunks of 64 KiB, of several answers that came side by side. */
+export interface BacklogLoad {
+  readonly kind: "backlog";
+  readonly bytes: number;
+}
+
+export type Load = ExchangesLoad | BodyLoad | BacklogLoad;
 
 /** What the generator is told to do; `begin` lets the load start once the connections are open. */
 export type Command =
-  | { readonly command: "prepare"; readonly load: Load; readonly target: Target; readonly limit: number }
+  | {
+      readonly command: "prepare";
+      readonly load: ExchangesLoad | BodyLoad;
+      readonly target: Target;
+      readonly limit: number;
+    }
   | { readonly command: "begin" };
 
 export interface LoadFigures {
   readonly exchanges: number;
-  /** Body bytes that the load is about: answers', or the upload's. */
+  /** Body bytes that the load is about: answers', the upload's, or the backlog's. */
   readonly bytes: number;
   readonly seconds: number;
   /** Milliseconds of one exchange; absent for single bodies. */

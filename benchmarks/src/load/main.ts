@@ -2,11 +2,13 @@ import { childArgument, tell } from "../processes/children.ts";
 import { prepareAnswer, prepareUpload } from "./body.ts";
 import { prepareExchanges } from "./exchanges.ts";
 import { prepareGrpc } from "./grpc.ts";
-import { type Command, type Load, type LoadFigures, type Report, type Target, Unsupported } from "./load.ts";
+import { type Command, type LoadFigures, type Report, Unsupported } from "./load.ts";
 
 /* The load generator: does one load at a time, as it is told, and reports. */
 
-function prepare(load: Load, target: Target): Promise<() => Promise<LoadFigures>> {
+type Prepare = Extract<Command, { command: "prepare" }>;
+
+function prepare({ load, target }: Prepare): Promise<() => Promise<LoadFigures>> {
   switch (load.kind) {
     case "exchanges":
       return prepareExchanges(load, target);
@@ -21,13 +23,14 @@ function prepare(load: Load, target: Target): Promise<() => Promise<LoadFigures>
 
 let begin: (() => void) | undefined;
 
-async function run({ load, target, limit }: Extract<Command, { command: "prepare" }>): Promise<Report> {
+async function run(command: Prepare): Promise<Report> {
+  const { limit } = command;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done within ${limit} ms`)), limit);
   });
   try {
-    const start = await Promise.race([prepare(load, target), late]);
+    const start = await Promise.race([prepare(command), late]);
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
     });

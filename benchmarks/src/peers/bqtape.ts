@@ -3,46 +3,56 @@ import { basename, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Child } from "../processes/children.ts";
+import { profilingOf } from "../profile/profiling.ts";
 import { BIGQUERY_HOST, STORAGE_HOST } from "../wire.ts";
 import type { Peer, RunningPeer, Surroundings } from "./peer.ts";
+
+export const KAFKA_CLIENTS = ["kafkajs", "platformatic"] as const;
+export type KafkaClientName = (typeof KAFKA_CLIENTS)[number];
 
 export interface BqtapeVariant {
   readonly name: string;
   readonly about: string;
   readonly commitRequest: "written" | "fsync";
   readonly archive: boolean;
+  /** The client that delivers to Kafka; absent: nothing does. */
+  readonly kafka?: KafkaClientName;
+  readonly parts: Peer["parts"];
   /** The tree that is run. */
   readonly tree: string;
 }
 
 /** The tree that this package is in. */
-const OWN_TREE = fileURLToPath(new URL("../../..", import.meta.url));
+export const OWN_TREE = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** Milliseconds for it to be ready, and between two looks. */
 const START_LIMIT = 30_000;
 const LOOK = 25;
 
-export interface BqtapePeer extends Peer {
-  readonly variant: BqtapeVariant;
-}
-
 /** The gateway itself, as `bqtape serve` runs it. */
-function bqtape(variant: BqtapeVariant): BqtapePeer {
+function bqtape(variant: BqtapeVariant): Peer {
   return {
-    variant,
     name: variant.name,
     about: variant.about,
+    parts: variant.parts,
+    tree: variant.tree,
+    ...(variant.kafka !== undefined && { needsKafka: true }),
     start: (surroundings) => startBqtape(variant, surroundings),
   };
 }
 
-/** The gateway of this tree, then of others, which go by their folders' names. */
-export function bqtapePeers(otherTrees: readonly string[]): BqtapePeer[] {
+/** This tree, then others, which go by their folders' names. */
+export function treesWithNames(otherTrees: readonly string[]): (readonly [tree: string, name: string])[] {
   const others = otherTrees.map((tree) => [resolve(tree), basename(resolve(tree))] as const);
-  return [[OWN_TREE, "bqtape"] as const, ...others].flatMap(([tree, prefix]) => variants(tree, prefix));
+  return [[OWN_TREE, "bqtape"] as const, ...others];
 }
 
-function variants(tree: string, prefix: string): BqtapePeer[] {
+/** Their gateways. */
+export function bqtapePeers(otherTrees: readonly string[]): Peer[] {
+  return treesWithNames(otherTrees).flatMap(([tree, name]) => variants(tree, name));
+}
+
+function variants(tree: string, prefix: string): Peer[] {
   const journal = "everything recorded, a request is forwarded once it is";
   return [
     bqtape({
@@ -50,6 +60,7 @@ function variants(tree: string, prefix: string): BqtapePeer[] {
       about: `${journal} written to the journal; no sink`,
       commitRequest: "written",
       archive: false,
+      parts: ["kept", "per-query", "bodies", "memory"],
       tree,
     }),
     bqtape({
@@ -57,6 +68,7 @@ function variants(tree: string, prefix: string): BqtapePeer[] {
       about: `${journal} on the disk; no sink`,
       commitRequest: "fsync",
       archive: false,
+      parts: ["kept", "per-query", "bodies", "memory", "steady"],
       tree,
     }),
     bqtape({
@@ -64,30 +76,35 @@ function variants(tree: string, prefix: string): BqtapePeer[] {
       about: `${journal} on the disk; with the embedded archive, until it has caught up`,
       commitRequest: "fsync",
       archive: true,
+      parts: ["kept", "per-query", "bodies"],
       tree,
     }),
+    ...(["kafkajs", "platformatic"] as const).map((client) =>
+      bqtape({
+        name: client === "kafkajs" ? `${prefix}-kafka` : `${prefix}-kafka-${client}`,
+        about: `${journal} on the disk; delivered to Kafka by ${client}, until it has caught up`,
+        commitRequest: "fsync",
+        archive: false,
+        kafka: client,
+        parts: client === "kafkajs" ? ["kept", "steady"] : ["steady"],
+        tree,
+      }),
+    ),
   ];
 }
 
-/** Starts the gateway; with `profileTo` it can be told by a signal to profile its main thread into that directory. */
-export async function startBqtape(
-  variant: BqtapeVariant,
-  surroundings: Surroundings,
-  profileTo?: string,
-): Promise<RunningPeer> {
-  const { directory } = surroundings;
+async function startBqtape(variant: BqtapeVariant, surroundings: Surroundings): Promise<RunningPeer> {
+  const { directory, joins, kafka, topics } = surroundings;
   const configFile = join(directory, "bqtape.yaml");
   // YAML 1.2 holds all of JSON.
   writeFileSync(configFile, JSON.stringify(configuration(variant, surroundings), null, 2));
-  const preload = new URL("../profile/preload.ts", import.meta.url);
-  const profiling = profileTo === undefined ? [] : ["--import", preload.href];
-  const args = [...profiling, join(variant.tree, "src", "main.ts"), "serve", "--config", configFile];
-  const child = Child.program(process.execPath, args, {
-    directory,
-    name: variant.name,
-    joins: surroundings.joins,
-    env: profileTo === undefined ? {} : { BENCH_PROFILE_DIRECTORY: profileTo },
-  });
+  const profiling = profilingOf(surroundings);
+  const args = [
+    ...profiling.nodeOptions,
+    ...[join(variant.tree, "src", "main.ts"), "serve", "--config", configFile],
+  ];
+  const { env } = profiling;
+  const child = Child.program(process.execPath, args, { directory, name: variant.name, joins, env });
   const port = await ready(child);
   const target = {
     via: "connect",
@@ -98,13 +115,18 @@ export async function startBqtape(
     pid: child.pid,
     rest: target,
     storage: target,
-    ...(profileTo !== undefined && { toggleProfile: () => child.signal("SIGUSR2") }),
+    ...(variant.kafka !== undefined &&
+      kafka !== undefined && { events: { brokers: kafka, topic: topics.events } }),
+    ...(surroundings.profileTo !== undefined && { toggleProfile: () => child.signal("SIGUSR2") }),
     stop: () => child.stop(),
   };
 }
 
-function configuration({ commitRequest, archive }: BqtapeVariant, surroundings: Surroundings): object {
-  const { directory, upstream, upstreamCaFile, keyFile } = surroundings;
+function configuration(
+  { commitRequest, archive, kafka: client }: BqtapeVariant,
+  surroundings: Surroundings,
+): object {
+  const { directory, upstream, upstreamCaFile, keyFile, kafka: brokers, topics } = surroundings;
   return {
     proxy: { listen: "127.0.0.1:0" },
     control: { listen: "127.0.0.1:0" },
@@ -122,6 +144,7 @@ function configuration({ commitRequest, archive }: BqtapeVariant, surroundings: 
     // Without a sink nothing is let go: room for all that a run records.
     recording: { commitRequest, journal: { maxBytes: "64GiB" } },
     archive: { enabled: archive },
+    ...(client !== undefined && { kafka: { brokers, client, topics } }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Peer } from "./peer.ts";
 export const direct: Peer = {
   name: "direct",
   about: "no proxy: the agent's TLS ends at the upstream",
+  parts: ["kept", "per-query", "bodies", "steady"],
   async start({ upstream, upstreamCa }) {
     return {
       rest: { via: "tls", port: upstream.rest, ca: upstreamCa },

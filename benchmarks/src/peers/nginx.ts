@@ -14,6 +14,7 @@ const ATTEMPTS = 100;
 export const nginx: Peer = {
   name: "nginx",
   about: "nginx, TLS to TLS, a reverse proxy with one worker",
+  parts: ["kept", "per-query", "bodies"],
   missing: () => (findNginx() === undefined ? "nginx is not installed" : undefined),
   async start(surroundings) {
     const { directory, joins } = surroundings;

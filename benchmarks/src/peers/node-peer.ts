@@ -11,10 +11,16 @@ export interface NodePeerReady {
 }
 
 /** A peer that is a script of ours around a library. */
-export function nodePeer(name: string, about: string, script: string, http2: boolean): Peer {
+export function nodePeer(
+  name: string,
+  about: string,
+  script: string,
+  { http2, parts }: { readonly http2: boolean; readonly parts: Peer["parts"] },
+): Peer {
   return {
     name,
     about,
+    parts,
     async start(surroundings) {
       const url = new URL(script, import.meta.url);
       const { directory, joins } = surroundings;

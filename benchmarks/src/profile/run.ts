@@ -1,9 +1,9 @@
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Figures, measure } from "../measure.ts";
 import { selected, UsageError } from "../options.ts";
-import { type BqtapePeer, bqtapePeers, startBqtape } from "../peers/bqtape.ts";
+import type { Peer } from "../peers/peer.ts";
 import type { Scenario } from "../scenarios.ts";
 import type { Workbench } from "../workbench.ts";
 import { type CpuProfile, type Ranking, summarize } from "./summary.ts";
@@ -19,46 +19,55 @@ const WINDOW = 12_000;
 /** The profile itself, for Chrome's or an editor's viewer. */
 const KEPT = "bqtape.cpuprofile";
 
-/** Profiles one of bqtape's peers in one scenario and prints where its main thread's time went. */
+export interface ProfileOptions {
+  readonly peer: string;
+  /** `main`, or a worker's name. */
+  readonly thread: string;
+}
+
+/** Profiles one of bqtape's peers in one scenario and prints where a thread's time went. */
 export async function printProfile(
-  name: string,
+  { peer: name, thread }: ProfileOptions,
   scenarios: readonly Scenario[],
-  trees: readonly string[],
+  peers: readonly Peer[],
   workbench: Workbench,
 ): Promise<void> {
   const [scenario] = scenarios;
   if (scenario === undefined || scenarios.length > 1) {
     throw new UsageError("--profile goes with one scenario: --scenarios kept-8");
   }
-  const [peer] = selected(bqtapePeers(trees), [name]);
+  const candidates = peers.filter(({ tree, parts }) => tree !== undefined && parts.includes(scenario.part));
+  const [peer] = selected(candidates, [name]);
   if (peer === undefined) return;
-  const { figures, profile } = await profiled(peer, scenario, workbench);
-  process.stdout.write(`${render(peer, scenario, figures, profile)}\n`);
+  const { figures, profile } = await profiled(peer, scenario, thread, workbench);
+  process.stdout.write(`${render(peer, scenario, thread, figures, profile)}\n`);
 }
 
 async function profiled(
-  peer: BqtapePeer,
+  peer: Peer,
   scenario: Scenario,
+  thread: string,
   workbench: Workbench,
 ): Promise<{ figures: Figures; profile: CpuProfile }> {
   const { warmUp } = scenario;
   const load =
     scenario.load.kind === "exchanges" ? { ...scenario.load, milliseconds: WINDOW } : scenario.load;
   const directory = join(workbench.directory, "profile");
-  const running = await workbench.run((surroundings) => startBqtape(peer.variant, surroundings, directory));
+  const running = await workbench.run(peer, directory);
   try {
     await measure(warmUp, running, workbench);
     const measured = await measure(load, running, workbench, running.toggleProfile);
     if (measured.state !== "done") throw new Error(`${peer.name}: ${measured.state}: ${measured.reason}`);
     running.toggleProfile?.();
-    const file = join(directory, "main.cpuprofile");
+    const file = join(directory, `${thread}.cpuprofile`);
     for (const deadline = Date.now() + WRITE_LIMIT; Date.now() < deadline; await delay(LOOK)) {
       const profile = existsSync(file) ? parsed(file) : undefined;
       if (profile === undefined) continue;
       copyFileSync(file, KEPT);
       return { figures: measured.figures, profile };
     }
-    throw new Error("no profile was written");
+    const written = existsSync(directory) ? readdirSync(directory).join(", ") : "none";
+    throw new Error(`no profile of a thread ${thread} was written; there are: ${written}`);
   } finally {
     await running.stop();
   }
@@ -73,8 +82,14 @@ function parsed(file: string): CpuProfile | undefined {
   }
 }
 
-function render(peer: BqtapePeer, scenario: Scenario, figures: Figures, profile: CpuProfile): string {
-  const summary = summarize(profile, peer.variant.tree);
+function render(
+  peer: Peer,
+  scenario: Scenario,
+  thread: string,
+  figures: Figures,
+  profile: CpuProfile,
+): string {
+  const summary = summarize(profile, peer.tree ?? "");
   const small = scenario.load.kind === "exchanges";
   const units = small ? figures.exchanges : figures.bytes / 1e6;
   const unit = small ? "exchange" : "MB";
@@ -88,7 +103,7 @@ function render(peer: BqtapePeer, scenario: Scenario, figures: Figures, profile:
     `Processor time, all threads: ${(figures.cpu / units).toFixed(1)} µs per ${unit} (the profiler's own included). By thread:`,
     ...figures.cpuByThread.map(([name, micros]) => `${(micros / units).toFixed(2).padStart(9)}  ${name}`),
     "",
-    `Main thread, µs per ${unit} and share of ${(summary.busy / units).toFixed(1)} µs, by place:`,
+    `Thread ${thread}, µs per ${unit} and share of ${(summary.busy / units).toFixed(1)} µs, by place:`,
     ...lines(summary.byPlace, SELF),
     "",
     "By function, in itself:",

@@ -1,5 +1,5 @@
 import type { Machine } from "../machine.ts";
-import type { Peer } from "../peers/peer.ts";
+import type { Part, Peer } from "../peers/peer.ts";
 import type { ScenarioResult } from "../run.ts";
 import type { Bar } from "./bars.ts";
 import { METRICS, type Metric, obstacle, ratio, typical } from "./statistics.ts";
@@ -52,6 +52,23 @@ const SMALL: readonly Column[] = [
   { title: "peak RSS MiB", metric: METRICS.peakRss, over: [], digits: 0 },
 ];
 
+const STEADY: readonly Column[] = [
+  { title: "CPU µs / exchange", metric: METRICS.cpuPerExchange, over: ["bqtape-fsync"], digits: 0 },
+  { title: "exchanges / s", metric: METRICS.exchangesPerSecond, over: [], digits: 0 },
+  { title: "p50 ms", metric: METRICS.p50, over: ["bqtape-fsync", "direct"], digits: 2 },
+  { title: "p99 ms", metric: METRICS.p99, over: ["bqtape-fsync", "direct"], digits: 2 },
+  { title: "event to consumer, p50 ms", metric: METRICS.toConsumerP50, over: [], digits: 0 },
+  { title: "p99 ms", metric: METRICS.toConsumerP99, over: [], digits: 0 },
+  { title: "peak RSS MiB", metric: METRICS.peakRss, over: [], digits: 0 },
+];
+
+const BACKLOG: readonly Column[] = [
+  { title: "CPU µs / MB", metric: METRICS.cpuPerMegabyte, over: [], digits: 0 },
+  { title: "MB / s", metric: METRICS.megabytesPerSecond, over: [], digits: 0 },
+  { title: "peak RSS MiB", metric: METRICS.peakRss, over: [], digits: 0 },
+  { title: "RSS growth MiB", metric: METRICS.rssGrowth, over: [], digits: 0 },
+];
+
 const LARGE: readonly Column[] = [
   { title: "CPU µs / MB", metric: METRICS.cpuPerMegabyte, over: ["stock"], digits: 0 },
   { title: "MB / s", metric: METRICS.megabytesPerSecond, over: ["stock", "direct"], digits: 0 },
@@ -59,8 +76,17 @@ const LARGE: readonly Column[] = [
   { title: "RSS growth MiB", metric: METRICS.rssGrowth, over: [], digits: 0 },
 ];
 
+const COLUMNS: Readonly<Record<Part, readonly Column[]>> = {
+  kept: SMALL,
+  "per-query": SMALL,
+  steady: STEADY,
+  bodies: LARGE,
+  memory: LARGE,
+  backlog: BACKLOG,
+};
+
 function scenarioTable(result: ScenarioResult): string {
-  const columns = result.scenario.load.kind === "exchanges" ? SMALL : LARGE;
+  const columns = COLUMNS[result.scenario.part];
   const titles = columns.flatMap(({ title, over }) => [title, ...over.map((base) => `÷ ${base}`)]);
   const rows = [...result.measured.keys()].map((peer) => {
     const why = obstacle(result, peer);

@@ -14,6 +14,8 @@ export const METRICS = {
   megabytesPerSecond: ({ bytes, seconds }) => bytes / 1e6 / seconds,
   p50: ({ p50 }) => p50 ?? Number.NaN,
   p99: ({ p99 }) => p99 ?? Number.NaN,
+  toConsumerP50: ({ toConsumer }) => toConsumer?.p50 ?? Number.NaN,
+  toConsumerP99: ({ toConsumer }) => toConsumer?.p99 ?? Number.NaN,
   peakRss: ({ peakRss }) => peakRss / 2 ** 20,
   rssGrowth: ({ rssGrowth }) => rssGrowth / 2 ** 20,
 } as const satisfies Record<string, Metric>;
