@@ -15,6 +15,8 @@ export interface ClusterOptions {
   readonly listeners?: readonly Listener[];
   /** More of each broker's server.properties. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Where a broker keeps what it stores. Default: in a temporary directory. */
+  readonly dataOf?: (id: number) => string | undefined;
 }
 
 /** A broker that a test may treat as badly as it likes. Ports and data outlive {@link Broker.kill}. */
@@ -46,11 +48,15 @@ const START_LIMIT = 60_000;
  */
 export async function startCluster(
   test: TestContext,
-  { brokers: count = 1, listeners = [], properties = {} }: ClusterOptions = {},
+  { brokers: count = 1, listeners = [], properties = {}, dataOf = () => undefined }: ClusterOptions = {},
 ): Promise<Cluster | undefined> {
   const jars = partFor(test, "kafka");
   if (jars === undefined) return undefined;
-  const layouts = await layOut(count, ["PLAINTEXT", "CONTROLLER", ...listeners.map(({ name }) => name)]);
+  const layouts = await layOut(dataOf, count, [
+    "PLAINTEXT",
+    "CONTROLLER",
+    ...listeners.map(({ name }) => name),
+  ]);
   const brokers = layouts.map((layout) => {
     writeFileSync(
       join(layout.directory, "server.properties"),
@@ -82,16 +88,22 @@ export async function kafkaFor(
     : { addresses: cluster.addresses(), broker };
 }
 
-async function layOut(count: number, listeners: readonly string[]): Promise<BrokerLayout[]> {
+async function layOut(
+  dataOf: (id: number) => string | undefined,
+  count: number,
+  listeners: readonly string[],
+): Promise<BrokerLayout[]> {
   const directory = temporaryDirectory();
   const ports = await freePorts(count * listeners.length);
   return Array.from({ length: count }, (_, index): BrokerLayout => {
     const id = index + 1;
     const own = join(directory, String(id));
-    mkdirSync(join(own, "data"), { recursive: true });
-    writeFileSync(join(own, "data", "meta.properties"), metaProperties(id));
+    const data = dataOf(id) ?? join(own, "data");
+    mkdirSync(own);
+    mkdirSync(data, { recursive: true });
+    writeFileSync(join(data, "meta.properties"), metaProperties(id));
     const numbered = listeners.map((name, at) => [name, ports[index * listeners.length + at] ?? 0] as const);
-    return { id, directory: own, ports: new Map(numbered) };
+    return { id, directory: own, data, ports: new Map(numbered) };
   });
 }
 
