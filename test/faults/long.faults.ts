@@ -27,7 +27,7 @@ const HOLD = 30_000;
 /** Fills in 4 s. */
 const SMALL: RideOptions = { journal: 64 * MIB, answerBytes: 128 * KIB, thinking: 300 };
 /** Holds what is recorded in a minute. */
-const LARGE: RideOptions = { journal: 512 * MIB, answerBytes: 32 * KIB, thinking: 300 };
+const LARGE: RideOptions = { journal: 1024 * MIB, answerBytes: 64 * KIB, thinking: 300 };
 
 for (const fault of [brokersStopped, brokersKilled, credentialsRevoked, diskFull]) {
   test(`${fault.name} for 30 s, and the journal holds it: agents notice nothing`, OPTIONS, async (t) => {
