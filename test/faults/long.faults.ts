@@ -16,7 +16,7 @@ import { startSite } from "./site.ts";
 
 /*
  * Each fault for as long as operators take to notice it, on brokers and with a gateway of its own. By hand,
- * `npm run test:faults`, in seven minutes; `-- --test-name-pattern='stand still'` for some of them.
+ * `npm run test:faults`, in a quarter of an hour; `-- --test-name-pattern='stand still'` for some of them.
  */
 
 const OPTIONS = { timeout: 140_000 } as const;
