@@ -14,6 +14,8 @@ export interface BrokersOptions {
   readonly listeners?: readonly Listener[];
   /** More of each broker's server.properties. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Where a broker keeps what it stores. Default: beside its settings. */
+  readonly dataOf?: (id: number) => string | undefined;
   /** Of its Java machine, in place of those that start quickly. */
   readonly jvmFlags?: readonly string[];
 }
@@ -44,10 +46,16 @@ const START_LIMIT = 60_000;
 export async function newBrokers(
   jars: string,
   directory: string,
-  { brokers: count = 1, listeners = [], properties = {}, jvmFlags }: BrokersOptions = {},
+  {
+    brokers: count = 1,
+    listeners = [],
+    properties = {},
+    dataOf = () => undefined,
+    jvmFlags,
+  }: BrokersOptions = {},
 ): Promise<Broker[]> {
   const names = ["PLAINTEXT", "CONTROLLER", ...listeners.map(({ name }) => name)];
-  const layouts = await layOut(directory, count, names);
+  const layouts = await layOut({ directory, dataOf }, count, names);
   return layouts.map((layout) => {
     writeFileSync(
       join(layout.directory, "server.properties"),
@@ -58,7 +66,7 @@ export async function newBrokers(
 }
 
 async function layOut(
-  directory: string,
+  { directory, dataOf }: { readonly directory: string; readonly dataOf: (id: number) => string | undefined },
   count: number,
   listeners: readonly string[],
 ): Promise<BrokerLayout[]> {
@@ -66,10 +74,12 @@ async function layOut(
   return Array.from({ length: count }, (_, index): BrokerLayout => {
     const id = index + 1;
     const own = join(directory, String(id));
-    mkdirSync(join(own, "data"), { recursive: true });
-    writeFileSync(join(own, "data", "meta.properties"), metaProperties(id));
+    const data = dataOf(id) ?? join(own, "data");
+    mkdirSync(own, { recursive: true });
+    mkdirSync(data, { recursive: true });
+    writeFileSync(join(data, "meta.properties"), metaProperties(id));
     const numbered = listeners.map((name, at) => [name, ports[index * listeners.length + at] ?? 0] as const);
-    return { id, directory: own, ports: new Map(numbered) };
+    return { id, directory: own, data, ports: new Map(numbered) };
   });
 }
 

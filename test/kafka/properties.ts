@@ -1,5 +1,3 @@
-import { join } from "node:path";
-
 /** A way into a broker, beside the plain one. */
 export interface Listener {
   /** In capitals; also names it in `properties`' keys, in lower case. */
@@ -13,7 +11,9 @@ export interface Listener {
 
 export interface BrokerLayout {
   readonly id: number;
+  /** Of its settings. */
   readonly directory: string;
+  readonly data: string;
   /** Listener → port; `PLAINTEXT` and `CONTROLLER` besides the others. */
   readonly ports: ReadonlyMap<string, number>;
 }
@@ -64,7 +64,7 @@ export function serverProperties(
     "listener.security.protocol.map": everyListener
       .map(({ name, protocol }) => `${name}:${protocol}`)
       .join(","),
-    "log.dirs": join(broker.directory, "data"),
+    "log.dirs": broker.data,
     "auto.create.topics.enable": "false",
     "default.replication.factor": replicas,
     "min.insync.replicas": inSync,

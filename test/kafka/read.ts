@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Admin } from "kafkajs";
+// Beside what is imported, it teaches kafkajs to read what was compressed with zstd.
+import "../../src/delivery/kafka/kafkajs.ts";
 import { Kafka, logLevel } from "../../src/delivery/kafka/kafkajs-mended.ts";
 
 export interface ReadRecord {

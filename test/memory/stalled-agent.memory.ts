@@ -11,6 +11,7 @@ import { connect as tlsConnect } from "node:tls";
 import { BIGQUERY_HOST, STORAGE_HOST } from "../../src/bigquery/hosts.ts";
 import { ask, connect, testConfig } from "../support/gateway.ts";
 import { ask2, field, framed, grpcHead, openHttp2, startStorage } from "../support/http2.ts";
+import { resetPeak, resident, TELLS_RESIDENT } from "../support/resident.ts";
 import { serve } from "../support/serve.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { startUpstream } from "../support/upstream.ts";
@@ -20,7 +21,7 @@ import { startUpstream } from "../support/upstream.ts";
  * kernel's high-water mark, reset before each measurement, so these run on Linux only.
  */
 
-const OPTIONS = { timeout: 120_000, skip: process.platform !== "linux" && "no /proc" } as const;
+const OPTIONS = { timeout: 120_000, skip: !TELLS_RESIDENT && "no /proc" } as const;
 const MIB = 1024 * 1024;
 const TOTAL = 200 * MIB;
 /** Goes first: what a process takes once, for its heap and its sockets, is not what passes through it. */
@@ -63,17 +64,11 @@ async function gatewayOf(
 /** Takes nothing for a while, then all; answers how many bytes came, and by how many the gateway grew. */
 async function stall(pid: number | undefined, body: Readable): Promise<{ bytes: number; growth: number }> {
   const before = resident(pid, "VmRSS");
-  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  resetPeak(pid);
   await delay(2_000);
   let bytes = 0;
   for await (const chunk of body) bytes += (chunk as Buffer).length;
   return { bytes, growth: resident(pid, "VmHWM") - before };
-}
-
-function resident(pid: number | undefined, field: "VmRSS" | "VmHWM"): number {
-  const [, kib] =
-    new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1024;
 }
 
 test("a large answer that its agent leaves untaken stays where it came from", OPTIONS, async (t) => {

@@ -92,7 +92,18 @@ const kafka: Part = {
   },
 };
 
-export const PARTS = { toolbox, python, kafka, emulator } as const;
+/** A Kafka client that is not ours, on librdkafka. */
+const kcat: Part = {
+  name: "kcat",
+  title: "kcat, the machine's own or as its Debian or Ubuntu packages it",
+  inputs: [join(HERE, "kcat/install.sh")],
+  product: "kcat",
+  async install(folder) {
+    await run({ command: "sh", args: [join(HERE, "kcat/install.sh"), folder], limit: 3 * MINUTE });
+  },
+};
+
+export const PARTS = { toolbox, python, kafka, kcat, emulator } as const;
 export type PartName = keyof typeof PARTS;
 
 /** Where what tests use of a part is, or why it is not. */

@@ -23,7 +23,8 @@ export function installed(program: string): boolean {
   return spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined;
 }
 
-function absent(test: TestContext, reason: string): undefined {
+/** What a test needs and this machine does not have. */
+export function absent(test: TestContext, reason: string): undefined {
   if (process.env.CI === "true") assert.fail(`CI skips nothing. ${reason}`);
   test.skip(reason);
   return undefined;
