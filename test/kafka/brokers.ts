@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Kafka, logLevel, Partitioners } from "../../src/delivery/kafka/kafkajs-mended.ts";
 import { type Jvm, startJvm } from "./jvm.ts";
 import { freePorts } from "./ports.ts";
@@ -83,8 +84,27 @@ async function layOut(
   });
 }
 
-/** Producer ids are given out a little later than all else is. */
+/** Milliseconds between two tries. */
+const AGAIN = 50;
+
+/**
+ * Producer ids are given out a little later than all else is; and of brokers that start together one may name another as
+ * controller that it does not list yet, which kafkajs calls worth trying again and does not try.
+ */
 async function answers(broker: string): Promise<void> {
+  const until = performance.now() + START_LIMIT;
+  for (;;) {
+    try {
+      return await givesProducerId(broker);
+    } catch (error) {
+      const again = error instanceof Error && "retriable" in error && error.retriable === true;
+      if (!again || performance.now() >= until) throw error;
+      await delay(AGAIN);
+    }
+  }
+}
+
+async function givesProducerId(broker: string): Promise<void> {
   const kafka = new Kafka({ clientId: "test", brokers: [broker], logLevel: logLevel.NOTHING });
   const retry = { retries: 200, initialRetryTime: 20, maxRetryTime: 100 };
   const producer = kafka.producer({
@@ -92,8 +112,11 @@ async function answers(broker: string): Promise<void> {
     retry,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
-  await producer.connect();
-  await producer.disconnect();
+  try {
+    await producer.connect();
+  } finally {
+    await producer.disconnect();
+  }
 }
 
 class BrokerProcess implements Broker {
