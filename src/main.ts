@@ -6,6 +6,7 @@ import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
+import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
 import { serve } from "./commands/serve.ts";
 import { sessions } from "./commands/sessions.ts";
@@ -19,6 +20,7 @@ const cli = yargs(hideBin(process.argv))
   .command(serve)
   .command(demo)
   .command(env)
+  .command(login)
   .command(sessions)
   .command(replay)
   .command(archive)

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { type JWTPayload, SignJWT } from "jose";
 import Provider, { type Configuration } from "oidc-provider";
-import { INTERACTION, interact } from "./provider/interactions.ts";
+import { DEVICE_PAGES, INTERACTION, interact } from "./provider/interactions.ts";
 import { type Algorithm, newKeys, type SigningKey, toJwk } from "./provider/keys.ts";
 import { codeFlow } from "./provider/sign-in.ts";
 import { Storage } from "./provider/storage.ts";
@@ -213,7 +213,7 @@ function configuration(settings: Settings, keys: readonly SigningKey[], storage:
       token.kind === "ClientCredentials" ? { groups: ["orchestrators"] } : undefined,
     features: {
       devInteractions: { enabled: false },
-      deviceFlow: { enabled: true },
+      deviceFlow: { enabled: true, ...DEVICE_PAGES },
       clientCredentials: { enabled: true },
       revocation: { enabled: true },
       resourceIndicators: {

@@ -37,6 +37,23 @@ const LOGIN = `<form method="post">
 </form>`;
 const CONSENT = `<form method="post"><button>Allow</button> <button name="refuse" value="yes">Refuse</button></form>`;
 
+/** The pages where a person confirms the code that another machine shows. */
+export const DEVICE_PAGES = {
+  userCodeConfirmSource(
+    context: { body: unknown },
+    form: string,
+    _client: object,
+    _device: object,
+    code: string,
+  ): void {
+    context.body = `<!doctype html><title>Device</title><h1>Confirm Device</h1><code>${code}</code> ${form}
+      <button type="submit" form="op.deviceConfirmForm">Continue</button>`;
+  },
+  successSource(context: { body: unknown }): void {
+    context.body = "<!doctype html><title>Device</title><h1>Sign-in Success</h1>";
+  },
+};
+
 function page(response: ServerResponse, body: string): void {
   response
     .writeHead(200, { "content-type": "text/html; charset=utf-8" })
