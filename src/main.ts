@@ -8,6 +8,7 @@ import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
 import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
+import { run } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
 import { sessions } from "./commands/sessions.ts";
 import { tail } from "./commands/tail.ts";
@@ -21,6 +22,7 @@ const cli = yargs(hideBin(process.argv))
   .command(demo)
   .command(env)
   .command(login)
+  .command(run)
   .command(sessions)
   .command(replay)
   .command(archive)

@@ -65,9 +65,17 @@ export async function openAgentFiles({
   const placeholder = await openPlaceholder(original, files.project);
   if (original !== files.credentials)
     await replace(files.credentials, await readFile(original, "utf8"), 0o600);
-  await replace(files.ca, authority.certificatePem);
-  await replace(files.caBundle, caBundle(authority));
+  await writeTrust(files, authority);
   return { ...files, placeholder };
+}
+
+/** Writes an agent's CA files. */
+export async function writeTrust(
+  { ca, caBundle: bundle }: Pick<AgentFiles, "ca" | "caBundle">,
+  authority: Pick<Authority, "certificatePem">,
+): Promise<void> {
+  await replace(ca, authority.certificatePem);
+  await replace(bundle, caBundle(authority));
 }
 
 async function defaultProject({ credential }: Config): Promise<string> {

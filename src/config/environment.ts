@@ -6,7 +6,10 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
 
 /** Variables that begin with BQTAPE_ and are not configuration keys. */
-const OTHERS: ReadonlySet<string> = new Set(["BQTAPE_CONFIG", "BQTAPE_GATEWAY"]);
+const OTHERS: ReadonlySet<string> = new Set([
+  ...["BQTAPE_CONFIG", "BQTAPE_GATEWAY", "BQTAPE_ID_TOKEN_FILE", "BQTAPE_ISSUER"],
+  ...["BQTAPE_CLIENT_ID", "BQTAPE_CLIENT_SECRET", "BQTAPE_CLIENT_SECRET_FILE"],
+]);
 
 /**
  * Lays `BQTAPE_…` variables over the file's values: `recording.commitRequest` is `BQTAPE_RECORDING_COMMIT_REQUEST`. Values
