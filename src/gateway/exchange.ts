@@ -1,5 +1,6 @@
 import type { Credential } from "../credentials/credential.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
+import { SessionOver } from "../identity/sessions.ts";
 import { decide } from "../policy/decide.ts";
 import { JournalError } from "../recording/errors.ts";
 import type { DecisionSummary, ExchangeDenied, OperationSummary, RequestHead } from "../recording/events.ts";
@@ -58,7 +59,9 @@ export async function serveExchange(
   const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
   const limit = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
   const entered = parts.slots.enter(connection.session);
+  const left = connection.live.run((over) => breakOff(exchange, over));
   try {
+    if (connection.live.over !== undefined) throw connection.live.over;
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     if (!entered) throw tooMany(parts.limits.exchangesPerSession);
     if (connection.route === "answer") await answerInPlace(exchange);
@@ -67,6 +70,7 @@ export async function serveExchange(
     abort(exchange, exchange.cause ?? error);
   } finally {
     limit.end();
+    left();
     if (entered) parts.slots.leave(connection.session);
     agent.close();
     held.release();
@@ -88,6 +92,8 @@ async function forward(exchange: Exchange): Promise<void> {
 
   recording.enter("credential");
   const token = await parts.credential.token();
+  // Its time, or its session, may be over by now.
+  if (exchange.cause !== undefined) throw exchange.cause;
   recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
   try {
@@ -236,7 +242,8 @@ function breakOff(exchange: Exchange, cause: Error): void {
 function abort(exchange: Exchange, error: unknown): void {
   const { parts, agent, recording } = exchange;
   const gone = error instanceof AgentGone || agent.gone;
-  const refusal = toRefusal(gone ? new AgentGone() : error);
+  const over = error instanceof SessionOver;
+  const refusal = toRefusal(gone && !over ? new AgentGone() : error);
   const { started, status } = agent;
   const cut = gone || started;
   if (cut) agent.cut();
@@ -251,7 +258,7 @@ function abort(exchange: Exchange, error: unknown): void {
     headers: [],
     error: { code: refusal.code, message: refusal.message },
   };
-  if (!gone) parts.onFailure(recording.id, refusal);
+  if (!gone && !over) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
   else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
 }
