@@ -10,6 +10,7 @@ import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
+import { session } from "./commands/session.ts";
 import { sessions } from "./commands/sessions.ts";
 import { tail } from "./commands/tail.ts";
 import { VERSION } from "./commands/version.ts";
@@ -23,6 +24,7 @@ const cli = yargs(hideBin(process.argv))
   .command(env)
   .command(login)
   .command(run)
+  .command(session)
   .command(sessions)
   .command(replay)
   .command(archive)

@@ -28,14 +28,14 @@ export const session = z.object({
   startedAt: time,
   expiresAt: time,
   renewBefore: time.optional(),
-  state: z.enum(["active", "ended", "revoked"]).optional(),
+  state: z.enum(["active", "ended", "revoked"]),
   because: text.optional(),
 });
 
 export const opened = z.object({
   session,
   // What it is in an agent's environment: `bqtape:TOKEN@HOST:PORT` in a URL.
-  token: z.string().regex(/^[A-Za-z0-9_-]{1,8192}$/),
+  token: z.string().regex(/^[A-Za-z0-9_-]{1,12000}$/),
   proxy: z.string().regex(/^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/),
   caPem: z
     .string()

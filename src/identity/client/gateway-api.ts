@@ -36,6 +36,15 @@ export class GatewayError extends Error {
   }
 }
 
+const changed = z.object({
+  session,
+  // A gateway that is alone has nobody to tell.
+  shared: z.boolean().default(true),
+});
+
+/** A session that is over now; `shared`: the other gateways know it, too. */
+export type Changed = z.infer<typeof changed>;
+
 /** Milliseconds for an answer. */
 const TIMEOUT = 30_000;
 /** Bytes of one. */
@@ -83,17 +92,16 @@ export class GatewayApi {
   }
 
   async renew(id: string, idToken: string): Promise<GatewaySession> {
-    return (await this.#ask("POST", `sessions/${id}/renew`, idToken, {}, z.object({ session }))).session;
+    return (await this.#ask("POST", of(id, "renew"), idToken, {}, z.object({ session }))).session;
   }
 
   /** @param token an ID token of the session's owner, or the session's own token. */
-  async end(id: string, token: string): Promise<{ session: GatewaySession; summary: SessionSummary }> {
-    return await this.#ask("POST", `sessions/${id}/end`, token, {}, z.object({ session, summary }));
+  async end(id: string, token: string): Promise<Changed & { summary: SessionSummary }> {
+    return await this.#ask("POST", of(id, "end"), token, {}, changed.extend({ summary }));
   }
 
-  async revoke(id: string, idToken: string, because: string): Promise<GatewaySession> {
-    const answer = z.object({ session });
-    return (await this.#ask("POST", `sessions/${id}/revoke`, idToken, { because }, answer)).session;
+  async revoke(id: string, idToken: string, because: string): Promise<Changed> {
+    return await this.#ask("POST", of(id, "revoke"), idToken, { because }, changed);
   }
 
   /** A gateway that listens everywhere does not know what it is called: agents reach it as this API is. */
@@ -119,6 +127,7 @@ export class GatewayApi {
         signal: AbortSignal.timeout(TIMEOUT),
         headers: {
           accept: "application/json",
+          "user-agent": "bqtape",
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
           ...(body !== undefined && { "content-type": "application/json" }),
         },
@@ -143,6 +152,11 @@ export class GatewayApi {
       response.status,
     );
   }
+}
+
+/** What a person typed may be no id. */
+function of(id: string, deed: string): string {
+  return `sessions/${encodeURIComponent(id)}/${deed}`;
 }
 
 async function readBounded(response: Response): Promise<string> {

@@ -19,7 +19,7 @@ const UNSET = [
   "BQTAPE_CONFIG",
 ];
 
-/** Starts `bqtape ARGUMENTS` from the tree; it is killed when the test ends. */
+/** Starts `bqtape ARGUMENTS` from the tree; it and what it started are killed when the test ends. */
 export function start(test: TestContext, args: readonly string[], options: ProgramOptions = {}): Program {
   const env = {
     ...process.env,
@@ -27,11 +27,20 @@ export function start(test: TestContext, args: readonly string[], options: Progr
     ...options.env,
   };
   const child = spawn(process.execPath, [MAIN, ...args], {
-    ...{ env, stdio: ["ignore", "pipe", "pipe"] },
+    // In a group of its own, so that what it has started is killed with it.
+    ...{ env, stdio: ["ignore", "pipe", "pipe"], detached: true },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
-  test.after(() => child.kill("SIGKILL"));
+  test.after(() => killGroup(child.pid));
   return new Program(child);
+}
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, "SIGKILL");
+  } catch {
+    // All of them have ended.
+  }
 }
 
 const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
