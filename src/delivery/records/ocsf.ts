@@ -1,47 +1,12 @@
-import type { GatewayStarted, GatewayStopped, SessionStarted } from "../../recording/events.ts";
-import { BOUNDS } from "./asked.ts";
-import { wholeMilliseconds } from "./headers.ts";
-import { APPLICATION_ERROR, AUTHENTICATION, LIFECYCLE } from "./ocsf/classes.ts";
+import type { GatewayStarted, GatewayStopped } from "../../recording/events.ts";
+import { APPLICATION_ERROR, LIFECYCLE } from "./ocsf/classes.ts";
 import { baseEvent, type Context, encodeEvent, product } from "./ocsf/event.ts";
-import { sourceEndpoint, userOf } from "./ocsf/objects.ts";
-import type { KnownPrincipal } from "./sessions.ts";
 import { short } from "./text.ts";
 
+export { refusedEvent, type SessionEvent, sessionEvent } from "./ocsf/authentication.ts";
 export { type Context, MAX_EVENT_BYTES, type OcsfEvent, type Run } from "./ocsf/event.ts";
 export { exchangeEvent } from "./ocsf/exchange.ts";
 export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
-
-/** The value of a session's first event: OCSF Authentication, Logon. */
-export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): Buffer {
-  const { session } = event;
-  return encodeEvent({
-    ...baseEvent(context, {
-      activity: { class: AUTHENTICATION, id: 1 },
-      severity: "informational",
-      message: `${principal.user}: session ${session} began`,
-      session,
-      profiles: ["security_control"],
-    }),
-    status_id: 1,
-    status: "Success",
-    action_id: 1,
-    action: "Allowed",
-    disposition_id: 1,
-    disposition: "Allowed",
-    user: userOf(undefined, principal),
-    session: { uid: session, created_time: wholeMilliseconds(event.time) },
-    service: { name: "bqtape", uid: context.source },
-    src_endpoint: sourceEndpoint(event.source),
-    http_request:
-      event.userAgent === undefined
-        ? undefined
-        : { http_method: "CONNECT", user_agent: short(event.userAgent, BOUNDS.name) },
-    // OCSF: a logon over the network.
-    logon_type_id: 3,
-    logon_type: "Network",
-    unmapped: { gateway_run: context.run?.gateway, groups_left_out: principal.moreGroups },
-  });
-}
 
 /** The value of a gateway's start or stop: OCSF Application Lifecycle. */
 export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): Buffer {
