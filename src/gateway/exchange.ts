@@ -1,6 +1,9 @@
+import type { Description } from "../bigquery/operation.ts";
 import type { Credential } from "../credentials/credential.ts";
+import type { Credentials } from "../credentials/per-group.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
-import { decide } from "../policy/decide.ts";
+import { type Decision, decide } from "../policy/decide.ts";
+import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
 import type { DecisionSummary, ExchangeDenied, OperationSummary, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
@@ -26,7 +29,7 @@ import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 /** What an exchange needs of the gateway. */
 export interface ExchangeParts extends ReceiveParts {
   readonly recorder: Recorder;
-  readonly credential: Credential;
+  readonly credentials: Credentials;
   readonly upstream: Upstream;
   readonly tokenEndpoint: TokenEndpoint;
   readonly slots: ExchangeSlots;
@@ -42,6 +45,8 @@ interface Exchange {
   readonly held: HeldBody;
   readonly interruption: Interruption;
   answer?: UpstreamAnswer;
+  /** Whose token went upstream, or was to. */
+  credential?: Credential;
   /** Why it was broken off from here. */
   cause?: Error;
 }
@@ -78,16 +83,18 @@ async function forward(exchange: Exchange): Promise<void> {
   const received = await receive(parts, connection, agent, held);
   recording.enter("decide");
   const { description } = received;
-  const decision = decide(description);
+  const credential = parts.credentials.of(connection.principal);
+  const decision = rule(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
   await record(exchange, summarized, decision, received.body);
-  if (!description.known || decision.refusal !== undefined) {
+  if (!description.known || decision.refusal !== undefined || credential === undefined) {
     const { status, reason, message } = decision.refusal ?? NOT_RULED;
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));
   }
 
   recording.enter("credential");
-  const token = await parts.credential.token();
+  exchange.credential = credential;
+  const token = await credential.token();
   recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
   try {
@@ -103,6 +110,16 @@ async function forward(exchange: Exchange): Promise<void> {
     interruption.raise(ENDED);
     answer.abort(ENDED);
   }
+}
+
+/** What cannot be at all is refused as that, whoever asks. */
+function rule(
+  description: Description,
+  credential: Credential | undefined,
+  groups: readonly string[],
+): Decision {
+  const decision = decide(description);
+  return decision.refusal === undefined && credential === undefined ? noCredential(groups) : decision;
 }
 
 const NOT_RULED = {
@@ -167,7 +184,11 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
   return answer;
 }
 
-function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answer: UpstreamAnswer): void {
+function complete(
+  { credential, agent, recording }: Exchange,
+  head: AnswerHead,
+  answer: UpstreamAnswer,
+): void {
   const trailers = answer.trailers.length > 0 ? redactHeaders(answer.trailers) : undefined;
   const grpcStatus = agent.request.grpc ? grpcStatusOf(head, answer) : undefined;
   recording.end({
@@ -177,7 +198,7 @@ function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answe
     answeredBy: "upstream",
     headers: redactHeaders(head.headers),
     ...(trailers !== undefined && { trailers }),
-    credential: parts.credential.name,
+    ...(credential !== undefined && { credential: credential.name }),
   });
 }
 
@@ -234,7 +255,7 @@ function breakOff(exchange: Exchange, cause: Error): void {
 
 /** Ends an exchange that failed: with an error in BigQuery's words while that can be told, else by breaking it off. */
 function abort(exchange: Exchange, error: unknown): void {
-  const { parts, agent, recording } = exchange;
+  const { parts, agent, recording, credential } = exchange;
   const gone = error instanceof AgentGone || agent.gone;
   const refusal = toRefusal(gone ? new AgentGone() : error);
   const { started, status } = agent;
@@ -250,6 +271,7 @@ function abort(exchange: Exchange, error: unknown): void {
     answeredBy: started ? ("upstream" as const) : ("gateway" as const),
     headers: [],
     error: { code: refusal.code, message: refusal.message },
+    ...(credential !== undefined && { credential: credential.name }),
   };
   if (!gone) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });

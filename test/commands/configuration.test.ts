@@ -50,7 +50,42 @@ const MISTAKES: readonly (readonly [what: string, keys: Record<string, unknown>,
   [
     "an unknown credential",
     { credential: { type: "magic" } },
-    /expected one of service-account, application-default, access-token-file/,
+    /expected one of service-account, application-default, impersonate, access-token-file, none/,
+  ],
+  [
+    "an unknown key of a group's credential",
+    { credential: { type: "none", groups: [{ groups: ["analysts"], type: "impersonate", targte: "x" }] } },
+    /unknown key "credential\.groups\.0\.targte"\. Remove it; known here: .*target, source/,
+  ],
+  [
+    "a group's credential without a group",
+    { credential: { type: "none", groups: [{ groups: [], type: "application-default" }] } },
+    /"credential\.groups\.0\.groups" is \[\]: expected at least one group/,
+  ],
+  [
+    "no credential for anybody",
+    { credential: { type: "none", groups: [] } },
+    /"credential\.groups" is \[\]: without a credential for all, expected one for some group/,
+  ],
+  [
+    "an account to impersonate that is none",
+    { credential: { type: "impersonate", target: "not an account" } },
+    /"credential\.target" is "not an account": expected a service account such as/,
+  ],
+  [
+    "a token that would live for too long",
+    { credential: { type: "impersonate", target: "a@p.iam.gserviceaccount.com", lifetime: "13h" } },
+    /"credential\.lifetime" is .*: expected 10m to 12h/,
+  ],
+  [
+    "a group's key file that is missing",
+    {
+      credential: {
+        type: "none",
+        groups: [{ groups: ["etl"], type: "service-account", keyFile: "/nonexistent.json" }],
+      },
+    },
+    /credential\.groups\.0\.keyFile \/nonexistent\.json cannot be read/,
   ],
   [
     "a key file that is missing",
