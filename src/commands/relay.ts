@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
-import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
+import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
@@ -11,6 +11,7 @@ import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { type Credentials, openCredentials } from "../credentials/per-group.ts";
+import { type KeyHolder, SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
@@ -68,6 +69,7 @@ interface Replaceable {
   readonly config: Config;
   readonly leaves: LeafStore;
   readonly uploads: ResumableUploads;
+  readonly placeholders: SessionPlaceholders;
   readonly credentials: Credentials;
 }
 
@@ -111,6 +113,12 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   await journal.commit("fsync");
 
   const { limits } = config;
+  const placeholders = {
+    issue: (holder: KeyHolder) => current.placeholders.issue(holder),
+    fault: (credential: string, holder: KeyHolder) => current.placeholders.fault(credential, holder),
+    faultOfAssertion: (assertion: string, holder: KeyHolder) =>
+      current.placeholders.faultOfAssertion(assertion, holder),
+  };
   const gateway = new Gateway({
     recorder,
     credentials: {
@@ -134,7 +142,8 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       ...network,
     }),
     tunnelHosts: () => current.config.tunnel.hosts,
-    tokenEndpoint: new TokenEndpoint(placeholder),
+    placeholders,
+    tokenEndpoint: new TokenEndpoint(placeholder, placeholders),
     onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),
   });
   starting.defer(async () => {
@@ -162,7 +171,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
 async function openAuthorityParts(
   config: Config,
   log: Logger,
-): Promise<Pick<Replaceable, "leaves" | "uploads">> {
+): Promise<Pick<Replaceable, "leaves" | "uploads" | "placeholders">> {
   const authority = await openGatewayAuthority(config);
   const { cert } = config.ca;
   if (authority.created)
@@ -173,6 +182,10 @@ async function openAuthorityParts(
   return {
     leaves: await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys }),
     uploads: new ResumableUploads(sharedSecret(authority, "resumable uploads", 32)),
+    placeholders: new SessionPlaceholders(
+      sharedSecret(authority, "placeholder access tokens", 32),
+      (host) => routeHost(host) === "intercept",
+    ),
   };
 }
 

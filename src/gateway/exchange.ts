@@ -1,6 +1,7 @@
 import type { Description } from "../bigquery/operation.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Credentials } from "../credentials/per-group.ts";
+import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
@@ -9,6 +10,7 @@ import type { DecisionSummary, ExchangeDenied, OperationSummary, RequestHead } f
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { redactHeaders, redactTarget, stripSecretParameters } from "../recording/redact.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
+import { checkAgentCredential, keyHolder, MISMATCH } from "./agent-credential.ts";
 import { formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { deadline, grpcTimeout } from "./deadline.ts";
@@ -32,6 +34,7 @@ export interface ExchangeParts extends ReceiveParts {
   readonly credentials: Credentials;
   readonly upstream: Upstream;
   readonly tokenEndpoint: TokenEndpoint;
+  readonly placeholders: Pick<SessionPlaceholders, "fault">;
   readonly slots: ExchangeSlots;
   /** Told of failures that only the operator can mend. */
   readonly onFailure: (exchange: string, refusal: Refusal) => void;
@@ -66,6 +69,7 @@ export async function serveExchange(
   try {
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     if (!entered) throw tooMany(parts.limits.exchangesPerSession);
+    await checkAgentCredential(parts.placeholders, connection, agent.request);
     if (connection.route === "answer") await answerInPlace(exchange);
     else await forward(exchange);
   } catch (error) {
@@ -208,11 +212,12 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
   const { method, target } = agent.request;
   const body = await held.whole(agent, parts.limits.jsonBody);
   recording.enter("decide");
-  const answer = await parts.tokenEndpoint.answer({ method, target, body });
+  const answer = await parts.tokenEndpoint.answer({ method, target, body }, keyHolder(exchange.connection));
+  const { mismatch } = answer;
   const decision = {
-    effect: "allow",
+    effect: mismatch === undefined ? "allow" : "deny",
     rule: "placeholder",
-    reason: "the gateway answers in Google's place",
+    reason: mismatch ?? "the gateway answers in Google's place",
   } as const;
   await record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
   recording.response(answer.body, { withhold: true });
@@ -221,10 +226,11 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
   agent.start(answer.status, "", [...headers, "cache-control", "no-store", "bqtape-exchange", recording.id]);
   agent.end(answer.body);
   recording.end({
-    outcome: "complete",
+    outcome: mismatch === undefined ? "complete" : "denied",
     status: answer.status,
     answeredBy: "gateway",
     headers: redactHeaders(headers),
+    ...(mismatch !== undefined && { error: { code: MISMATCH, message: `bqtape: ${mismatch}` } }),
   });
 }
 

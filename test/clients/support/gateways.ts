@@ -21,8 +21,8 @@ export interface ClientsGateway {
   readonly gateway: GatewayUnderTest;
   /** All that arrived behind the gateway. */
   readonly seen: readonly SeenRequest[];
-  /** An agent with a session of its own. */
-  agent(): Agent;
+  /** An agent with a session of its own, and in its environment besides what that session needs. */
+  agent(more?: (session: string) => Readonly<Record<string, string>>): Agent;
 }
 
 /** What a test wants of the gateway, and of the sandbox behind it. */
@@ -58,7 +58,11 @@ export async function gatewayBeforeSandbox(
 }
 
 /** A gateway before an emulator of its own, with 300 rows in `shop.orders`. */
-export async function gatewayBeforeEmulator(test: TestContext, binary: string): Promise<ClientsGateway> {
+export async function gatewayBeforeEmulator(
+  test: TestContext,
+  binary: string,
+  network?: SandboxSite["network"],
+): Promise<ClientsGateway> {
   const directory = temporaryDirectory();
   const project = "test-project";
   const emulator = await startEmulator(test, binary, project);
@@ -72,7 +76,7 @@ export async function gatewayBeforeEmulator(test: TestContext, binary: string): 
       caFile: front.caFile,
     },
   });
-  return await gatewayBefore(test, project, seen, config);
+  return await gatewayBefore(test, project, seen, config, network);
 }
 
 async function gatewayBefore(
@@ -91,6 +95,11 @@ async function gatewayBefore(
     project,
     gateway,
     seen,
-    agent: () => new Agent({ environment, exchanges: () => gateway.exchanges(), seen }),
+    agent: (more = () => ({})) =>
+      new Agent({
+        environment: (session) => ({ ...environment(session), ...more(session) }),
+        exchanges: () => gateway.exchanges(),
+        seen,
+      }),
   };
 }
