@@ -10,7 +10,7 @@ export interface KeyHolder {
   readonly placeholderKey: string;
 }
 
-/** JWTs remembered as verified. */
+/** Credentials remembered as verified. */
 const MAX_VERIFIED = 10_000;
 /** Characters of a JWT or access token at most; those of Google's clients have less than 1,000. */
 const MAX_LENGTH = 4_096;
@@ -54,10 +54,13 @@ export class SessionPlaceholders {
     now = Date.now(),
   ): string | undefined | Promise<string | undefined> {
     if (credential.length > MAX_LENGTH) return "it is too long";
-    if (credential.startsWith(ACCESS_TOKEN_PREFIX)) return this.#faultOfToken(credential, holder, now);
     const digest = hash("sha256", credential, "base64url");
     const known = this.#verified.get(digest);
-    if (known === undefined) return this.#faultOfJwt(credential, digest, holder, now);
+    if (known === undefined) {
+      return credential.startsWith(ACCESS_TOKEN_PREFIX)
+        ? this.#faultOfToken(credential, digest, holder, now)
+        : this.#faultOfJwt(credential, digest, holder, now);
+    }
     const same = known.session === holder.session && known.placeholderKey === holder.placeholderKey;
     if (!same) return "it is another session's";
     return now / 1_000 > known.until ? "it has expired" : undefined;
@@ -77,13 +80,16 @@ export class SessionPlaceholders {
     return meant ? undefined : "aud is not the token endpoint";
   }
 
-  #faultOfToken(token: string, holder: KeyHolder, now: number): string | undefined {
+  #faultOfToken(token: string, digest: string, holder: KeyHolder, now: number): string | undefined {
     const [, end = "", mac = ""] = ACCESS_TOKEN.exec(token) ?? [];
     const given = Buffer.from(mac, "base64url");
     const expected = this.#mac(holder, end);
     if (given.length !== expected.length || !timingSafeEqual(given, expected))
       return "it is no access token of this session";
-    return now / 1_000 > Number.parseInt(end, 36) + LEEWAY ? "it has expired" : undefined;
+    const until = Number.parseInt(end, 36) + LEEWAY;
+    if (now / 1_000 > until) return "it has expired";
+    this.#remember(digest, holder, until);
+    return undefined;
   }
 
   async #faultOfJwt(
@@ -99,10 +105,12 @@ export class SessionPlaceholders {
     // Newer clients name scopes in place of an audience (AIP-4111).
     const meant = aud === undefined ? typeof scope === "string" : this.#isAudience(aud);
     if (!meant) return "aud is none of BigQuery's";
-    const { session, placeholderKey } = holder;
-    const until = Math.min(exp, iat + LIFETIME) + LEEWAY;
-    this.#verified.set(digest, { session, placeholderKey, until });
+    this.#remember(digest, holder, Math.min(exp, iat + LIFETIME) + LEEWAY);
     return undefined;
+  }
+
+  #remember(digest: string, { session, placeholderKey }: KeyHolder, until: number): void {
+    this.#verified.set(digest, { session, placeholderKey, until });
   }
 
   #isAudience(audience: string | string[]): boolean {

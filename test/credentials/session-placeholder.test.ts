@@ -117,6 +117,16 @@ suite("an access token is its session's, for an hour, at every gateway that has 
     assert.equal(placeholders().fault(token, mine, Date.now() + 64 * MINUTE), undefined);
   });
 
+  test("it is known again until it expires, and to no other session", () => {
+    const known = placeholders();
+    const given = known.issue(mine);
+    for (let time = 0; time < 2; time += 1) {
+      assert.equal(known.fault(given, mine), undefined);
+      assert.equal(typeof known.fault(given, theirs), "string");
+      assert.equal(known.fault(given, mine, Date.now() + 66 * MINUTE), "it has expired");
+    }
+  });
+
   const token = placeholders().issue(mine);
   const [, end = "", mac = ""] = /^bqtape-placeholder-([0-9a-z]+)-(.+)$/.exec(token) ?? [];
   const later = (Number.parseInt(end, 36) + 86_400).toString(36);
@@ -134,7 +144,9 @@ suite("an access token is its session's, for an hour, at every gateway that has 
   ];
   for (const [what, given] of TOKENS) {
     test(`one ${what} is refused`, () => {
-      assert.equal(typeof placeholders().fault(given, mine), "string");
+      const known = placeholders();
+      assert.equal(typeof known.fault(given, mine), "string");
+      assert.equal(typeof known.fault(given, mine), "string", "nor the second time");
     });
   }
 });
