@@ -25,6 +25,11 @@ export function hasAccessToken(target: string): boolean {
   return pairs.some((pair) => /^(?:access|oauth)_token$/i.test(parameterName(pair)));
 }
 
+/** Whether a form (application/x-www-form-urlencoded) has a credential among its fields (RFC 6750, section 2.2). */
+export function hasSecretField(form: string): boolean {
+  return new URLSearchParams(form).keys().some((name) => isSecretParameter(name));
+}
+
 /** What stands for a secret: the same secret has the same fingerprint, and nobody gets from one to the other. */
 export function fingerprint(secret: string): string {
   return `sha256:${hash("sha256", secret, "hex")}`;
