@@ -69,7 +69,12 @@ async function serviceAccount(
 
 async function applicationDefault(dispatcher: Dispatcher, scopes: readonly string[]): Promise<Credential> {
   const transporterOptions = { fetchImplementation: directFetch(dispatcher) };
-  const auth = new GoogleAuth({ scopes: [...scopes], clientOptions: { transporterOptions } });
+  const auth = new GoogleAuth({
+    scopes: [...scopes],
+    clientOptions: { transporterOptions },
+    // It is not used; without one the library asks Cloud Resource Manager, which these scopes do not open.
+    projectId: "none",
+  });
   const { client_email: name = "application-default" } = await auth
     .getCredentials()
     .catch((cause: unknown) => {

@@ -53,31 +53,6 @@ const MISTAKES: readonly (readonly [what: string, keys: Record<string, unknown>,
     /expected one of service-account, application-default, impersonate, access-token-file, none/,
   ],
   [
-    "an unknown key of a group's credential",
-    { credential: { type: "none", groups: [{ groups: ["analysts"], type: "impersonate", targte: "x" }] } },
-    /unknown key "credential\.groups\.0\.targte"\. Remove it; known here: .*target, source/,
-  ],
-  [
-    "a group's credential without a group",
-    { credential: { type: "none", groups: [{ groups: [], type: "application-default" }] } },
-    /"credential\.groups\.0\.groups" is \[\]: expected at least one group/,
-  ],
-  [
-    "no credential for anybody",
-    { credential: { type: "none", groups: [] } },
-    /"credential\.groups" is \[\]: without a credential for all, expected one for some group/,
-  ],
-  [
-    "an account to impersonate that is none",
-    { credential: { type: "impersonate", target: "not an account" } },
-    /"credential\.target" is "not an account": expected a service account such as/,
-  ],
-  [
-    "a token that would live for too long",
-    { credential: { type: "impersonate", target: "a@p.iam.gserviceaccount.com", lifetime: "13h" } },
-    /"credential\.lifetime" is .*: expected 10m to 12h/,
-  ],
-  [
     "a group's key file that is missing",
     {
       credential: {
@@ -223,6 +198,16 @@ test("env names files that exist, in every format", OPTIONS, async () => {
   assert.match(printed.sh ?? "", /^export HTTPS_PROXY='http:\/\/bqtape:mine@127\.0\.0\.1:8080'$/m);
   assert.match(printed.dotenv ?? "", /^HTTPS_PROXY="http:\/\/bqtape:mine@127\.0\.0\.1:8080"$/m);
   assert.match(printed.docker ?? "", /^HTTPS_PROXY=http:\/\/bqtape:mine@127\.0\.0\.1:8080$/m);
+});
+
+test("of an account that is impersonated, clients' default project is the account's", OPTIONS, async () => {
+  const target = "analyst@my-project.iam.gserviceaccount.com";
+  const { file } = configFile({
+    proxy: { listen: "127.0.0.1:8080" },
+    credential: { type: "impersonate", target },
+  });
+  const ran = await bqtape(["env", "--config", file, "--format", "json"]);
+  assert.equal((JSON.parse(ran.stdout) as Record<string, string>).GOOGLE_CLOUD_PROJECT, "my-project");
 });
 
 test("env --directory writes the same placeholder elsewhere, for a container to mount", OPTIONS, async () => {

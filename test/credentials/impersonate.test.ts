@@ -130,6 +130,53 @@ for (const [what, answer] of NO_TOKENS) {
   });
 }
 
+test(
+  "the source may be the application default credentials, here of a workload's identity",
+  OPTIONS,
+  async (t) => {
+    const asked: unknown[] = [];
+    const endpoint = await iamCredentials(t, (request, response, body) => {
+      response.setHeader("content-type", "application/json");
+      if (request.url === "/sts") {
+        const form = new URLSearchParams(body);
+        asked.push([form.get("subject_token"), form.get("scope")]);
+        const issued_token_type = "urn:ietf:params:oauth:token-type:access_token";
+        const answer = {
+          access_token: "exchanged",
+          issued_token_type,
+          token_type: "Bearer",
+          expires_in: 3_600,
+        };
+        return response.end(JSON.stringify(answer));
+      }
+      asked.push(request.headers.authorization);
+      const expireTime = new Date(Date.now() + 3_600_000).toISOString();
+      return response.end(JSON.stringify({ accessToken: "made-token", expireTime }));
+    });
+    const directory = temporaryDirectory();
+    const subject = join(directory, "subject");
+    writeFileSync(subject, "workload-token");
+    const file = join(directory, "adc.json");
+    const adc = {
+      type: "external_account",
+      audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+      subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+      token_url: `${endpoint}/sts`,
+      credential_source: { file: subject },
+    };
+    writeFileSync(file, JSON.stringify(adc));
+    const before = process.env.GOOGLE_APPLICATION_CREDENTIALS;
+    process.env.GOOGLE_APPLICATION_CREDENTIALS = file;
+    t.after(() => {
+      if (before === undefined) delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+      else process.env.GOOGLE_APPLICATION_CREDENTIALS = before;
+    });
+    const credential = await opened(t, endpoint, { source: { type: "application-default" } });
+    assert.equal(await credential.token(), "made-token");
+    assert.deepEqual(asked, [["workload-token", "https://www.googleapis.com/auth/iam"], "Bearer exchanged"]);
+  },
+);
+
 test("an endpoint that is not there is named", OPTIONS, async (t) => {
   const endpoint = `http://127.0.0.1:${await closedPort()}`;
   await assert.rejects(
