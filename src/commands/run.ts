@@ -51,8 +51,6 @@ export const run: CommandModule<object, InferredOptionTypes<typeof options>> = {
 
 /** Characters of an agent's name. */
 const MAX_AGENT = 64;
-/** Seconds by which a token may be older than a renewal: several agents of a person share what was refreshed. */
-const SHARED = 30;
 
 /** @throws {UsageError} when nothing is to be run. */
 function commandOf(argv: readonly string[]): readonly string[] {
@@ -72,10 +70,7 @@ async function runIn(
   const { id } = session.session;
   using _ = keepRenewed({
     session: session.session,
-    renew: async () => {
-      const issuedSince = Date.now() / 1000 - SHARED;
-      await gateway.renew(id, await tokens.get({ issuedSince }));
-    },
+    renew: async (issuedSince) => gateway.renew(id, await tokens.get({ issuedSince })),
     warn: (text) => void process.stderr.write(`bqtape: ${text}\n`),
   });
   const { code, failure } = await runCommand(command, {

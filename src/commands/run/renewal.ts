@@ -8,11 +8,14 @@ const LOOK = 30_000;
 const AGAIN = 2_000;
 const SLOWEST = 60_000;
 
+/** Of the time for a renewal, how much older a token may be: several agents of a person share what one has refreshed. */
+const SHARED = 1 / 8;
+
 export interface RenewalOptions {
   /** As it was opened just now. */
   readonly session: GatewaySession;
-  /** Renews once, with an ID token that has just been issued. */
-  readonly renew: () => Promise<unknown>;
+  /** Renews once, with an ID token that was issued at this time, in seconds since 1970, or later. */
+  readonly renew: (issuedSince: number) => Promise<unknown>;
   /** Told when renewals begin to fail, and when the session is lost. */
   readonly warn: (text: string) => void;
 }
@@ -35,7 +38,7 @@ export function keepRenewed({ session, renew, warn }: RenewalOptions): Disposabl
 async function renewals(
   id: string,
   window: number,
-  renew: () => Promise<unknown>,
+  renew: RenewalOptions["renew"],
   warn: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -44,7 +47,7 @@ async function renewals(
     const pause = failures === 0 ? window / 2 : Math.min(AGAIN * 2 ** (failures - 1), SLOWEST, window / 8);
     await elapsed(failures === 0 ? renewedAt + pause : Date.now() + pause, signal);
     try {
-      await renew();
+      await renew((Date.now() - window * SHARED) / 1000);
       renewedAt = Date.now();
       failures = 0;
     } catch (error) {

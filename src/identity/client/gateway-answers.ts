@@ -28,6 +28,7 @@ export const session = z.object({
   startedAt: time,
   expiresAt: time,
   renewBefore: time.optional(),
+  renewedAt: time.optional(),
   state: z.enum(["active", "ended", "revoked"]),
   because: text.optional(),
 });

@@ -7,6 +7,7 @@ import {
   None,
   type TokenEndpointResponse,
   type TokenEndpointResponseHelpers,
+  WWWAuthenticateChallengeError,
 } from "openid-client";
 import { visible } from "../../archive/print/visible.ts";
 import { isLoopback } from "../loopback.ts";
@@ -80,12 +81,20 @@ export function toLogin(
 export function reasonOf(error: unknown): string {
   const words: string[] = [];
   for (let at: unknown = error; at instanceof Error && words.length < 3; at = at.cause) {
-    if ("error" in at && typeof at.error === "string") {
-      const description = "error_description" in at ? at.error_description : undefined;
-      words.push(typeof description === "string" ? `${at.error}: ${description}` : at.error);
-      break;
-    }
-    words.push(at.message);
+    const said = saidBy(at);
+    words.push(said ?? at.message);
+    if (said !== undefined) break;
   }
   return visible(words.join(": ")).slice(0, 500);
+}
+
+/** An OAuth error (RFC 6749, section 5.2), which may also be in a challenge (RFC 9110, section 11.6.1). */
+function saidBy(failure: Error): string | undefined {
+  const [challenge] = failure instanceof WWWAuthenticateChallengeError ? failure.cause : [];
+  const { error, error_description: description } = (challenge?.parameters ?? failure) as Record<
+    string,
+    unknown
+  >;
+  if (typeof error !== "string") return undefined;
+  return typeof description === "string" ? `${error}: ${description}` : error;
 }
