@@ -28,7 +28,7 @@ export function start(test: TestContext, args: readonly string[], options: Progr
   };
   const child = spawn(process.execPath, [MAIN, ...args], {
     // In a group of its own, so that what it has started is killed with it.
-    ...{ env, stdio: ["ignore", "pipe", "pipe"], detached: true },
+    ...{ env, stdio: "pipe", detached: true },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   test.after(() => killGroup(child.pid));
