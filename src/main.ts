@@ -6,8 +6,11 @@ import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
+import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
+import { run } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
+import { session } from "./commands/session.ts";
 import { sessions } from "./commands/sessions.ts";
 import { tail } from "./commands/tail.ts";
 import { VERSION } from "./commands/version.ts";
@@ -19,6 +22,9 @@ const cli = yargs(hideBin(process.argv))
   .command(serve)
   .command(demo)
   .command(env)
+  .command(login)
+  .command(run)
+  .command(session)
   .command(sessions)
   .command(replay)
   .command(archive)

@@ -65,15 +65,34 @@ export async function openAgentFiles({
   const placeholder = await openPlaceholder(original, files.project);
   if (original !== files.credentials)
     await replace(files.credentials, await readFile(original, "utf8"), 0o600);
-  await replace(files.ca, authority.certificatePem);
-  await replace(files.caBundle, caBundle(authority));
+  await writeTrust(files, authority);
   return { ...files, placeholder };
+}
+
+/** Writes an agent's CA files. */
+export async function writeTrust(
+  { ca, caBundle: bundle }: Pick<AgentFiles, "ca" | "caBundle">,
+  authority: Pick<Authority, "certificatePem">,
+): Promise<void> {
+  await replace(ca, authority.certificatePem);
+  await replace(bundle, caBundle(authority));
 }
 
 async function defaultProject({ credential }: Config): Promise<string> {
   const environment = process.env.GOOGLE_CLOUD_PROJECT;
-  if (credential.type !== "service-account") return environment ?? "bqtape";
-  return (await readServiceAccount(credential.keyFile)).project_id ?? environment ?? "bqtape";
+  switch (credential.type) {
+    case "service-account":
+      return (await readServiceAccount(credential.keyFile)).project_id ?? environment ?? "bqtape";
+    case "impersonate":
+      return projectOf(credential.target) ?? environment ?? "bqtape";
+    default:
+      return environment ?? "bqtape";
+  }
+}
+
+/** The project that a service account is of ("Service accounts overview": NAME@PROJECT.iam.gserviceaccount.com). */
+function projectOf(email: string): string | undefined {
+  return /@([a-z][a-z0-9-]*)\.iam\.gserviceaccount\.com$/.exec(email)?.[1];
 }
 
 /** Whole or not at all: an agent may be reading it. */

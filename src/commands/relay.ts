@@ -3,20 +3,21 @@ import type { AddressInfo } from "node:net";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
-import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
+import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
 import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import type { Credential } from "../credentials/credential.ts";
-import { openCredential } from "../credentials/google.ts";
+import { type Credentials, openCredentials } from "../credentials/per-group.ts";
+import { type KeyHolder, SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { type SessionCount, SessionCounts } from "../gateway/session-counts.ts";
 import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
 import { Upstream } from "../gateway/upstream.ts";
+import type { Identify } from "../identity/identify.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { Sessions } from "../identity/sessions.ts";
 import type { RecordedEvent } from "../recording/events.ts";
@@ -41,8 +42,13 @@ export interface RelayOptions {
   readonly acknowledged: SharedArrayBuffer;
   /** Told which sessions were in use, and which are new. */
   readonly onSeen: (states: readonly SessionState[]) => void;
-  /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */
-  readonly network?: Pick<TunnelOptions, "resolve" | "permit"> | undefined;
+  readonly network?: Network | undefined;
+}
+
+/** What a gateway takes from around it. */
+export interface Network extends Pick<TunnelOptions, "resolve" | "permit"> {
+  /** Who is behind a connection. Default: as the configuration says. */
+  readonly identify?: Identify;
 }
 
 /** The part of a gateway that carries traffic; there is one in each worker. */
@@ -67,12 +73,16 @@ export interface Relay {
   close(): Promise<void>;
 }
 
+/** Bounds of requests for access tokens: an exchange waits for them. */
+const TOKEN_REQUESTS = { headersTimeout: 30_000, bodyTimeout: 30_000, maxResponseSize: 1024 * 1024 };
+
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
   readonly leaves: LeafStore;
   readonly uploads: ResumableUploads;
-  readonly credential: Credential;
+  readonly placeholders: SessionPlaceholders;
+  readonly credentials: Credentials;
 }
 
 /**
@@ -84,17 +94,17 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const trust = await trustedUpstream(config.upstream.caFile);
-  const dispatcher = new Agent({ connect: { secureContext: trust } });
+  const dispatcher = new Agent({ connect: { secureContext: trust }, ...TOKEN_REQUESTS });
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,
     ...(await openAuthorityParts(next, log)),
-    credential: await openCredential(next.credential, dispatcher),
+    credentials: await openCredentials(next.credential, dispatcher),
   });
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
-  const { journal: name, after, end, acknowledged, onSeen, network } = options;
+  const { journal: name, after, end, acknowledged, onSeen } = options;
   const directory = journalDirectory(config.dataDir, name);
   const { maxBytes } = config.recording.journal;
   const journal = await Journal.open({ directory, maxBytes, after, end, acknowledged });
@@ -121,22 +131,29 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => sessions.close());
   const identity = await openRelayIdentity(config.identity, sessions, log);
   starting.defer(() => identity.close());
+  const { identify = identity.identify, ...network } = options.network ?? {};
 
   const { limits } = config;
+  const placeholders = {
+    issue: (holder: KeyHolder) => current.placeholders.issue(holder),
+    fault: (credential: string, holder: KeyHolder) => current.placeholders.fault(credential, holder),
+    faultOfAssertion: (assertion: string, holder: KeyHolder) =>
+      current.placeholders.faultOfAssertion(assertion, holder),
+  };
   const gateway = new Gateway({
     recorder,
-    credential: {
-      get name() {
-        return current.credential.name;
+    credentials: {
+      get groups() {
+        return current.credentials.groups;
       },
-      token: () => current.credential.token(),
+      of: (principal) => current.credentials.of(principal),
     },
     leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
     uploads: {
       tag: (uploadId, session) => current.uploads.tag(uploadId, session),
       isOf: (uploadId, session, tag) => current.uploads.isOf(uploadId, session, tag),
     },
-    identify: identity.identify,
+    identify,
     sessions,
     limits,
     upstream: new Upstream({ overrides: config.upstream.overrides, limits, trust }),
@@ -147,7 +164,8 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       ...network,
     }),
     tunnelHosts: () => current.config.tunnel.hosts,
-    tokenEndpoint: new TokenEndpoint(placeholder),
+    placeholders,
+    tokenEndpoint: new TokenEndpoint(placeholder, placeholders),
     onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),
   });
   starting.defer(async () => {
@@ -181,7 +199,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
 async function openAuthorityParts(
   config: Config,
   log: Logger,
-): Promise<Pick<Replaceable, "leaves" | "uploads">> {
+): Promise<Pick<Replaceable, "leaves" | "uploads" | "placeholders">> {
   const authority = await openGatewayAuthority(config);
   const { cert } = config.ca;
   if (authority.created)
@@ -192,6 +210,10 @@ async function openAuthorityParts(
   return {
     leaves: await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys }),
     uploads: new ResumableUploads(sharedSecret(authority, "resumable uploads", 32)),
+    placeholders: new SessionPlaceholders(
+      sharedSecret(authority, "placeholder access tokens", 32),
+      (host) => routeHost(host) === "intercept",
+    ),
   };
 }
 

@@ -62,7 +62,10 @@ const issuer = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .optional()
-    .describe("clients whose tokens are taken, by the claim azp; default: audience and clientId"),
+    .describe(
+      "clients whose tokens are taken, access tokens of client credentials among them, by the claim azp, or client_id; " +
+        "default: audience and clientId, and no access tokens",
+    ),
   scopes: z.string().min(1).default("openid email profile").describe("what bqtape login asks for"),
   caFile: fileName.optional().describe("PEM; trusted besides the public authorities"),
 });

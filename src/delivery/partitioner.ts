@@ -8,7 +8,7 @@ const FACTOR = 0x5bd1e995;
 
 /** @param partitions how many the topic has, or had when the count came into force: see {@link countInForce}. */
 export function partitionOf(key: string, partitions: number): number {
-  return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitions;
+  return (murmur2(bytesOf(key)) & 0x7fffffff) % partitions;
 }
 
 /**
@@ -22,6 +22,20 @@ export function partitionOf(key: string, partitions: number): number {
  */
 export function countInForce(kept: number | undefined, now: number, settled: boolean): number {
   return kept === undefined || now < kept || settled ? now : kept;
+}
+
+/** Longer keys get memory of their own. */
+const short = Buffer.alloc(128);
+
+/** A key's bytes, until the next one's. */
+function bytesOf(key: string): Buffer {
+  if (key.length > short.length) return Buffer.from(key);
+  for (let at = 0; at < key.length; at++) {
+    const code = key.charCodeAt(at);
+    if (code >= 0x80) return Buffer.from(key);
+    short[at] = code;
+  }
+  return short.subarray(0, key.length);
 }
 
 /** MurmurHash2, 32 bits, as in org.apache.kafka.common.utils.Utils. */

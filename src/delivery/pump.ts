@@ -17,8 +17,10 @@ export interface PumpOptions {
   readonly sender: Sender;
 }
 
-/** Bytes of journal read at a time at most: those of the reader's buffers, which records are views of. */
-const READ_BYTES = 1024 * 1024;
+/** Bytes of journal read at a time at most: what is made of them is garbage before the next ones are read. */
+const READ_BYTES = 128 * 1024;
+/** Bytes that are read into: of a body's frame that begins at the end of these, too. */
+const READ_MEMORY = READ_BYTES + 512 * 1024;
 /**
  * Bytes of journal between two marks, besides one read. A mark at the window's end alone is good only once the whole window
  * is acknowledged, and a worker that crashes before that would send all of it again, each time.
@@ -31,6 +33,7 @@ export class Pump {
   readonly #options: PumpOptions;
   readonly #writer: TopicWriter;
   readonly #acknowledged: BigInt64Array<SharedArrayBuffer>;
+  readonly #memory = Buffer.allocUnsafeSlow(READ_MEMORY);
   #reader: JournalReader;
   /** In the order of the journal. */
   readonly #parts: Part[] = [];
@@ -45,7 +48,7 @@ export class Pump {
     this.name = journal.name;
     const writer = from?.writer ?? startingAt(listSegments(journal.directory)[0]?.base ?? 0);
     this.#writer = new TopicWriter({ source, from: writer });
-    this.#reader = new JournalReader(journal.directory, this.#writer.position);
+    this.#reader = this.#newReader();
     this.#acknowledged = new BigInt64Array(journal.acknowledged);
     this.#publish(writer.position);
   }
@@ -132,11 +135,14 @@ export class Pump {
     try {
       return this.#reader.read(bytes);
     } catch (error) {
-      const { position } = this.#writer;
       this.#reader.close();
-      this.#reader = new JournalReader(this.#options.journal.directory, position);
+      this.#reader = this.#newReader();
       throw error;
     }
+  }
+
+  #newReader(): JournalReader {
+    return new JournalReader(this.#options.journal.directory, this.#writer.position, this.#memory);
   }
 
   #checkpoint(writer: WriterCheckpoint, settled: boolean): DeliveryCheckpoint {
@@ -177,8 +183,8 @@ class Part implements Receipt {
     this.#done = done;
   }
 
-  acknowledge(): void {
-    this.left -= 1;
+  acknowledge(records: number): void {
+    this.left -= records;
     if (this.left === 0) this.#done();
   }
 }

@@ -1,10 +1,11 @@
 import { Backoff } from "./backoff.ts";
 import type { DeliveryState } from "./messages.ts";
-import { recordBytes, type Sink, SinkError, type SinkRecord } from "./sink.ts";
+import { RecordBatch } from "./record-batch.ts";
+import { type Sink, SinkError, type SinkRecord } from "./sink.ts";
 
-/** Told when a record that was handed in is acknowledged. */
+/** Told when records that were handed in are acknowledged. */
 export interface Receipt {
-  acknowledge(): void;
+  acknowledge(records: number): void;
 }
 
 export interface SenderOptions {
@@ -19,13 +20,7 @@ export interface SenderOptions {
   readonly onChange: () => void;
 }
 
-interface Parcel {
-  readonly record: SinkRecord;
-  readonly bytes: number;
-  readonly receipt: Receipt;
-}
-
-/** What waits for one partition of a topic. The first of it may be outstanding; it stays until it is acknowledged. */
+/** What waits for one partition of a topic. The first batch may be outstanding; it stays until it is acknowledged. */
 interface Lane {
   readonly topic: string;
   readonly partition: number;
@@ -67,7 +62,7 @@ export class Sender {
     return this.#failure !== undefined;
   }
 
-  /** Hands a record in; it goes with the next {@link flush}, behind those of its partition. */
+  /** Hands a record in, which is copied; it goes with the next {@link flush}, behind those of its partition. */
   add(topic: string, partition: number, maxBatchBytes: number, record: SinkRecord, receipt: Receipt): void {
     const name = `${topic}/${partition}`;
     let lane = this.#lanes.get(name);
@@ -75,7 +70,12 @@ export class Sender {
       lane = { topic, partition, maxBatchBytes, parcels: [], sending: false };
       this.#lanes.set(name, lane);
     }
-    lane.parcels.push({ record, bytes: recordBytes(record), receipt });
+    const { parcels } = lane;
+    if (parcels.at(-1)?.add(record, receipt) !== true) {
+      const parcel = new Parcel(maxBatchBytes);
+      parcel.add(record, receipt);
+      parcels.push(parcel);
+    }
     this.#waiting += 1;
   }
 
@@ -124,14 +124,15 @@ export class Sender {
 
   #send(lane: Lane): void {
     const sink = this.#sink;
-    if (sink === undefined || lane.sending || lane.parcels.length === 0) return;
-    const { records, count } = nextBatch(lane);
+    const [parcel] = lane.parcels;
+    if (sink === undefined || lane.sending || parcel === undefined) return;
     lane.sending = true;
-    const sent = sink.sendBatch(lane.topic, lane.partition, records).then(
+    parcel.isSealed = true;
+    const sent = sink.sendBatch(lane.topic, lane.partition, parcel.batch).then(
       () => {
         lane.sending = false;
         this.#outstanding.delete(sent);
-        this.#acknowledged(lane, count);
+        this.#acknowledged(lane);
       },
       (error: unknown) => {
         lane.sending = false;
@@ -142,11 +143,11 @@ export class Sender {
     this.#outstanding.add(sent);
   }
 
-  #acknowledged(lane: Lane, count: number): void {
-    this.#waiting -= count;
-    const acknowledged = lane.parcels.splice(0, count);
+  #acknowledged(lane: Lane): void {
+    const parcel = lane.parcels.shift();
+    this.#waiting -= parcel?.batch.length ?? 0;
     this.#send(lane);
-    for (const { receipt } of acknowledged) receipt.acknowledge();
+    parcel?.acknowledge();
     this.#backoff.reset();
     this.#succeeded();
     this.#options.onChange();
@@ -187,14 +188,29 @@ export function waitingState(failure: unknown): DeliveryState {
   return { type: "waiting", code: failure instanceof SinkError ? failure.code : "failed", reason };
 }
 
-/** As many as a batch takes, and one at least. */
-function nextBatch({ parcels, maxBatchBytes }: Lane): { records: SinkRecord[]; count: number } {
-  const records: SinkRecord[] = [];
-  let bytes = 0;
-  for (const parcel of parcels) {
-    bytes += parcel.bytes;
-    if (bytes > maxBatchBytes && records.length > 0) break;
-    records.push(parcel.record);
+/** A batch, and who is to be told of its acknowledgement. */
+class Parcel {
+  readonly batch: RecordBatch;
+  /** Whether it was sent: whoever sent it may still be reading it after a failure. */
+  isSealed = false;
+  /** Each beside the count of its records, in their order. */
+  readonly #receipts: { readonly receipt: Receipt; records: number }[] = [];
+
+  constructor(maxBytes: number) {
+    this.batch = new RecordBatch(maxBytes);
   }
-  return { records, count: records.length };
+
+  /** False when the batch takes no more. */
+  add(record: SinkRecord, receipt: Receipt): boolean {
+    if (this.isSealed || !this.batch.append(record)) return false;
+    const last = this.#receipts.at(-1);
+    if (last?.receipt === receipt) last.records += 1;
+    else this.#receipts.push({ receipt, records: 1 });
+    return true;
+  }
+
+  acknowledge(): void {
+    this.batch.release();
+    for (const { receipt, records } of this.#receipts) receipt.acknowledge(records);
+  }
 }

@@ -1,3 +1,5 @@
+import type { RecordBatch } from "./record-batch.ts";
+
 /*
  * Where delivery puts records. A sink is used up by its first failure: what became of the records is then unknown, and
  * the only safe way on is a new sink and the records again from the last acknowledged one. Records carry an id that makes
@@ -8,7 +10,7 @@ export interface SinkRecord {
   /** Records of one key keep their order, as long as they go to one partition. */
   readonly key: string;
   /** Zero length is a value of its own, never an absent one. */
-  readonly value: Buffer;
+  readonly value: Buffer | string;
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
@@ -32,30 +34,18 @@ export interface Sink {
    */
   partitions(topic: string): Promise<number>;
   /**
-   * Resolves when every in-sync replica has the records; takes no longer than the sink's deadline. The records are not to
-   * be changed until then, and at most {@link MAX_BATCH_BYTES} by {@link recordBytes}.
+   * Resolves when every in-sync replica has the records; takes no longer than the sink's deadline. The batch is not to
+   * be changed until then.
    *
    * @throws {SinkError} Whatever the code: some, all or none of the records may be there, the sink is spent.
    */
-  sendBatch(topic: string, partition: number, records: readonly SinkRecord[]): Promise<void>;
+  sendBatch(topic: string, partition: number, batch: RecordBatch): Promise<void>;
   /** Ends every connection at once; what is outstanding rejects. Never rejects, and may be called at any time. */
   close(): Promise<void>;
 }
 
-/** Brokers take a batch of 1,048,588 bytes unless they are told otherwise; what is left is for its framing. */
+/** Brokers take a batch of 1,048,588 bytes unless they are told otherwise. */
 export const MAX_BATCH_BYTES = 900 * 1024;
-
-/** Bytes of framing that a record (length, attributes, offsets, counts) and each of its headers has at most. */
-const RECORD_FRAMING = 32;
-const HEADER_FRAMING = 8;
-
-/** What a record takes of a batch at most, uncompressed. */
-export function recordBytes({ key, value, headers }: SinkRecord): number {
-  let bytes = RECORD_FRAMING + Buffer.byteLength(key) + value.length;
-  for (const name in headers)
-    bytes += HEADER_FRAMING + Buffer.byteLength(name) + Buffer.byteLength(headers[name] ?? "");
-  return bytes;
-}
 
 export const sinkErrorCodes = [
   /** What the configuration names (a file, a secret, a token) is not to be had or makes no sense. */

@@ -41,12 +41,20 @@ const READ_AHEAD = 1024 * 1024;
  */
 export class JournalReader {
   readonly #directory: string;
+  readonly #memory: Buffer | undefined;
   #position: number;
   #open: OpenSegment | undefined;
+  /** Bytes of the memory that the present batch has. */
+  #used = 0;
 
-  constructor(directory: string, position: number) {
+  /**
+   * @param memory to read into: the bodies of a batch are good until the next one is read. Default: each batch has memory of
+   *   its own.
+   */
+  constructor(directory: string, position: number, memory?: Buffer) {
     this.#directory = directory;
     this.#position = position;
+    this.#memory = memory;
   }
 
   get position(): number {
@@ -59,10 +67,14 @@ export class JournalReader {
     const gaps: Gap[] = [];
     const limit = this.#position + maxBytes;
     let successor: Segment | undefined;
+    this.#used = 0;
     while (this.#position < limit) {
       const open = this.#open ?? this.#openSegment(gaps);
       if (open === undefined) break;
-      if (this.#readFrom(open, Math.min(limit - this.#position, READ_AHEAD), records)) continue;
+      const left = limit - this.#position;
+      const found = this.#readFrom(open, Math.min(left, READ_AHEAD), records);
+      if (found === "more" && left <= READ_AHEAD) break;
+      if (found !== "none") continue;
       if (successor === undefined) {
         successor = listSegments(this.#directory).find((segment) => segment.base > open.segment.base);
         if (successor === undefined) break;
@@ -107,11 +119,11 @@ export class JournalReader {
     }
   }
 
-  /** Reads the whole frames at the position; false when not one is there. */
-  #readFrom({ segment, fd }: OpenSegment, want: number, into: Positioned[]): boolean {
+  /** Reads the whole frames at the position; `more`: as far as was asked for, where another begins. */
+  #readFrom({ segment, fd }: OpenSegment, want: number, into: Positioned[]): "more" | "some" | "none" {
     const start = this.#position;
     for (let size = want; ; ) {
-      const buffer = Buffer.allocUnsafe(size);
+      const buffer = this.#buffer(size);
       const offset = SEGMENT_HEADER + this.#position - segment.base;
       const filled = buffer.subarray(0, readSync(fd, buffer, 0, size, offset));
       let at = 0;
@@ -121,10 +133,18 @@ export class JournalReader {
         at += decoded.length;
       }
       this.#position = start + at;
+      this.#used += at;
+      if (decoded.state !== "short" || filled.length < size) return at > 0 ? "some" : "none";
       // Only a first frame that is longer than the buffer is worth a larger one; else the next call begins at it.
-      if (at > 0 || decoded.state !== "short" || filled.length < size) return at > 0;
+      if (at > 0) return "more";
       size = decoded.needed;
     }
+  }
+
+  #buffer(size: number): Buffer {
+    const memory = this.#memory;
+    const fits = memory !== undefined && this.#used + size <= memory.length;
+    return fits ? memory.subarray(this.#used, this.#used + size) : Buffer.allocUnsafe(size);
   }
 
   #moveOn(open: OpenSegment, successor: Segment, gaps: Gap[]): void {

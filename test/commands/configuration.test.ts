@@ -50,7 +50,17 @@ const MISTAKES: readonly (readonly [what: string, keys: Record<string, unknown>,
   [
     "an unknown credential",
     { credential: { type: "magic" } },
-    /expected one of service-account, application-default, access-token-file/,
+    /expected one of service-account, application-default, impersonate, access-token-file, none/,
+  ],
+  [
+    "a group's key file that is missing",
+    {
+      credential: {
+        type: "none",
+        groups: [{ groups: ["etl"], type: "service-account", keyFile: "/nonexistent.json" }],
+      },
+    },
+    /credential\.groups\.0\.keyFile \/nonexistent\.json cannot be read/,
   ],
   [
     "a key file that is missing",
@@ -190,6 +200,16 @@ test("env names files that exist, in every format", OPTIONS, async () => {
   assert.match(printed.docker ?? "", /^HTTPS_PROXY=http:\/\/bqtape:mine@127\.0\.0\.1:8080$/m);
 });
 
+test("of an account that is impersonated, clients' default project is the account's", OPTIONS, async () => {
+  const target = "analyst@my-project.iam.gserviceaccount.com";
+  const { file } = configFile({
+    proxy: { listen: "127.0.0.1:8080" },
+    credential: { type: "impersonate", target },
+  });
+  const ran = await bqtape(["env", "--config", file, "--format", "json"]);
+  assert.equal((JSON.parse(ran.stdout) as Record<string, string>).GOOGLE_CLOUD_PROJECT, "my-project");
+});
+
 test("env --directory writes the same placeholder elsewhere, for a container to mount", OPTIONS, async () => {
   const { file, directory } = configFile({ proxy: { listen: "127.0.0.1:8080" } });
   const elsewhere = join(directory, "elsewhere");
@@ -205,7 +225,7 @@ test("env --directory writes the same placeholder elsewhere, for a container to 
 test("a session name that some client would have to escape is refused", OPTIONS, async () => {
   const ran = await bqtape(["env", "--config", configFile().file, "--session", "a b"]);
   assert.equal(ran.code, 2);
-  assert.match(ran.stderr, /--session has 1 to 64 characters/);
+  assert.match(ran.stderr, /--session is a token, or a name of the characters/);
 });
 
 test("a wrong command is exit code 2", OPTIONS, async () => {

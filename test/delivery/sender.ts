@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Sink, SinkRecord } from "../../src/delivery/sink.ts";
+import { takingRecords } from "./support.ts";
 
 export interface Delivery {
   readonly topic: string;
@@ -24,7 +25,7 @@ export async function deliver({ topic, partitions, batch, pause = 0, newSink }: 
     partitions.every((records, partition) => acknowledged[partition] === records.length);
   let failures = 0;
   while (!isDone()) {
-    const sink = await newSink();
+    const sink = takingRecords(await newSink());
     const send = async (records: readonly SinkRecord[], partition: number): Promise<void> => {
       try {
         for (let at = acknowledged[partition] ?? 0; at < records.length; at = acknowledged[partition] ?? 0) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { MAX_BATCH_BYTES, recordBytes } from "../../src/delivery/sink.ts";
+import { RecordBatch } from "../../src/delivery/record-batch.ts";
+import { MAX_BATCH_BYTES } from "../../src/delivery/sink.ts";
 import { type Broker, kafkaFor } from "../kafka/cluster.ts";
 import { createTopic, readTopic } from "../kafka/read.ts";
 import { limitProcess } from "../support/time-limit.ts";
@@ -102,8 +103,9 @@ async function suite(
     const topic = await newTopic();
     const sink = await connectedSink(t, { brokers, client });
     const one = record("0123456789", { value: Buffer.alloc(0) });
-    const batch = Array.from({ length: Math.floor(MAX_BATCH_BYTES / recordBytes(one)) }, () => one);
-    await sink.sendBatch(topic, 0, batch);
+    const batch = new RecordBatch(MAX_BATCH_BYTES);
+    while (batch.append(one)) {}
+    await sink.sendBatch(topic, 0, [...batch]);
     assert.equal((await readTopic(brokers, topic)).length, batch.length);
   });
 

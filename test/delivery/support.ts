@@ -3,6 +3,9 @@ import type { TestContext } from "node:test";
 import { type KafkaConfig, kafkaSchema } from "../../src/config/kafka.ts";
 import { createKafkaSink } from "../../src/delivery/kafka/open.ts";
 import { type Sink, SinkError, type SinkErrorCode, type SinkRecord } from "../../src/delivery/sink.ts";
+import { batchOf } from "./batches.ts";
+
+export { record } from "./batches.ts";
 
 export const CLIENTS = ["kafkajs", "platformatic"] as const;
 
@@ -11,33 +14,37 @@ export function kafkaConfig(keys: Partial<Record<keyof KafkaConfig, unknown>>): 
   return kafkaSchema.parse({ sendTimeout: "10s", connectTimeout: "5s", ...keys });
 }
 
+/** A sink that makes the batches, of records. */
+export interface RecordSink extends Omit<Sink, "sendBatch"> {
+  sendBatch(topic: string, partition: number, records: readonly SinkRecord[]): Promise<void>;
+}
+
+export function takingRecords(sink: Sink): RecordSink {
+  return {
+    connect: () => sink.connect(),
+    partitions: (topic) => sink.partitions(topic),
+    sendBatch: (topic, partition, records) => sink.sendBatch(topic, partition, batchOf(records)),
+    close: () => sink.close(),
+  };
+}
+
 /** A sink that is closed with the test, not connected. */
 export async function newSink(
   test: TestContext,
   keys: Partial<Record<keyof KafkaConfig, unknown>>,
-): Promise<Sink> {
+): Promise<RecordSink> {
   const sink = await createKafkaSink(kafkaConfig(keys), () => undefined);
   test.after(() => sink.close());
-  return sink;
+  return takingRecords(sink);
 }
 
 export async function connectedSink(
   test: TestContext,
   keys: Partial<Record<keyof KafkaConfig, unknown>>,
-): Promise<Sink> {
+): Promise<RecordSink> {
   const sink = await newSink(test, keys);
   await sink.connect();
   return sink;
-}
-
-export function record(id: string, more: Partial<SinkRecord> = {}): SinkRecord {
-  return {
-    key: "key",
-    value: Buffer.from(id),
-    headers: { ce_id: id },
-    timestamp: 1_700_000_000_000,
-    ...more,
-  };
 }
 
 /** Asserts that something fails with a code, and that its message says so in certain words. */

@@ -27,7 +27,11 @@ function printed(printed: readonly TopicRecord[]): Buffer {
   return Buffer.concat(
     printed.flatMap(({ key, headers: attributes, value }) => {
       const list = Object.entries(attributes).map(([name, text]) => `${name}=${text}`);
-      return [Buffer.from(`${key}\n${list.join(",")}\n${value.length}\n`), value, Buffer.from("\n")];
+      return [
+        Buffer.from(`${key}\n${list.join(",")}\n${value.length}\n`),
+        Buffer.from(value),
+        Buffer.from("\n"),
+      ];
     }),
   );
 }

@@ -103,7 +103,18 @@ const kcat: Part = {
   },
 };
 
-export const PARTS = { toolbox, python, kafka, kcat, emulator } as const;
+/** A browser, for people who sign in. */
+const chromium: Part = {
+  name: "chromium",
+  title: "Chromium, the machine's own or as its Debian packages it",
+  inputs: [join(HERE, "chromium/install.sh")],
+  product: "chromium",
+  async install(folder) {
+    await run({ command: "sh", args: [join(HERE, "chromium/install.sh"), folder], limit: 5 * MINUTE });
+  },
+};
+
+export const PARTS = { toolbox, python, kafka, kcat, chromium, emulator } as const;
 export type PartName = keyof typeof PARTS;
 
 /** Where what tests use of a part is, or why it is not. */

@@ -79,32 +79,31 @@ async function clientAlone(): Promise<Deliverer> {
   const { partitionOf } = await treeModule<typeof import("../../../src/delivery/partitioner.ts")>(
     "src/delivery/partitioner.ts",
   );
-  const { recordBytes } =
-    await treeModule<typeof import("../../../src/delivery/sink.ts")>("src/delivery/sink.ts");
+  const { RecordBatch } = await treeModule<typeof import("../../../src/delivery/record-batch.ts")>(
+    "src/delivery/record-batch.ts",
+  );
   const log = (): void => undefined;
   const { bodies } = await prepareTopics(kafka, log);
   const sink = await createKafkaSink(kafka, log);
   await sink.connect();
-  type SinkRecord = ReturnType<typeof chunkRecord>;
   const chunks = new BacklogChunks();
-  let lanes: SinkRecord[][] = [];
-  const send = async (records: readonly SinkRecord[], partition: number): Promise<void> => {
-    for (let at = 0; at < records.length; ) {
-      const from = at;
-      for (let bytes = 0; at < records.length; at += 1) {
-        const record = records[at];
-        bytes += record === undefined ? 0 : recordBytes(record);
-        if (bytes > bodies.maxBatchBytes) break;
-      }
-      await sink.sendBatch(bodies.name, partition, records.slice(from, at));
+  let lanes: InstanceType<typeof RecordBatch>[][] = [];
+  const send = async (batches: (typeof lanes)[number], partition: number): Promise<void> => {
+    for (const batch of batches) {
+      await sink.sendBatch(bodies.name, partition, batch);
+      batch.release();
     }
   };
   return {
     prepare(bytes) {
-      lanes = Array.from({ length: bodies.partitions }, () => []);
+      lanes = Array.from({ length: bodies.partitions }, () => [new RecordBatch(bodies.maxBatchBytes)]);
       for (const chunk of chunks.take(bytes)) {
         const record = chunkRecord("bqtape://bench/0", chunk);
-        lanes[partitionOf(record.key, bodies.partitions)]?.push(record);
+        const lane = lanes[partitionOf(record.key, bodies.partitions)];
+        if (lane === undefined || lane.at(-1)?.append(record) === true) continue;
+        const batch = new RecordBatch(bodies.maxBatchBytes);
+        batch.append(record);
+        lane.push(batch);
       }
     },
     async deliver() {

@@ -1,5 +1,5 @@
 import type { KafkaConfig } from "../../config/kafka.ts";
-import type { SinkRecord } from "../sink.ts";
+import type { RecordBatch } from "../record-batch.ts";
 import type { Login, TlsMaterial } from "./secrets.ts";
 
 /**
@@ -14,7 +14,7 @@ export interface KafkaClient {
    * `acks: -1`. Resolves with the partitions that acknowledged, by the broker's answer: where a partition does not exist, one
    * library sends nothing and is content, another sends elsewhere.
    */
-  send(topic: string, partition: number, records: readonly SinkRecord[]): Promise<readonly number[]>;
+  send(topic: string, partition: number, batch: RecordBatch): Promise<readonly number[]>;
   /** Ends every connection at once, and lets none begin any more: a send that is still retried inside must not go on. */
   destroy(): Promise<void>;
 }

@@ -1,7 +1,13 @@
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import { crc32c } from "@platformatic/kafka";
-import { encodeProduceRequest, type ProduceMessage, type ProduceRequest } from "./produce-request.ts";
+import type { RecordBatch } from "../record-batch.ts";
+import {
+  encodeProduceRequest,
+  encodeRequest,
+  type ProduceRequest,
+  type RequestHead,
+} from "./produce-request.ts";
 
 /*
  * kafkajs 2.2.4, to be had from here only. Three defects are mended where they are, since no option avoids them, and what
@@ -35,65 +41,82 @@ interface Encoded {
   readonly buffer: Buffer;
 }
 
+interface Request {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  encode(): Promise<Encoded>;
+  /** Of a request that makes its own head, in front of what is there already. */
+  frame?(head: RequestHead): Promise<[Buffer, ...Buffer[]]>;
+}
+
 replace("protocol/requests/produce/v3/request.js", (request: ProduceRequest) => ({
   apiKey: Produce,
   // Later versions put theirs in its place.
   apiVersion: 3,
   apiName: "Produce",
   expectResponse: () => request.acks !== 0,
-  encode: async (): Promise<Encoded> => ({
-    buffer: await encodeProduceRequest(request, (compression, buffer) =>
+  frame: (head: RequestHead) =>
+    encodeProduceRequest(head, request, (compression, buffer) =>
       lookupCodec(compression).compress({ buffer }),
     ),
-  }),
 }));
 
-interface Request {
+interface RequestOfClient {
   readonly correlationId: number;
   readonly clientId: string;
-  readonly request: {
-    readonly apiKey: number;
-    readonly apiVersion: number;
-    encode(): Promise<Encoded>;
-  };
+  readonly request: Request;
 }
 
-/** Size INT32, then the request header, version 1. It was copied twice, each time into the next power of two of zeros. */
-replace("protocol/request.js", async ({ correlationId, clientId, request }: Request): Promise<Encoded> => {
-  const { buffer: payload } = await request.encode();
-  const idLength = Buffer.byteLength(clientId);
-  const head = 4 + 2 + 2 + 4 + 2 + idLength;
-  const buffer = Buffer.allocUnsafe(head + payload.length);
-  let at = buffer.writeInt32BE(buffer.length - 4, 0);
-  at = buffer.writeInt16BE(request.apiKey, at);
-  at = buffer.writeInt16BE(request.apiVersion, at);
-  at = buffer.writeInt32BE(correlationId, at);
-  at = buffer.writeInt16BE(idLength, at);
-  buffer.write(clientId, at);
-  payload.copy(buffer, head);
-  return { buffer };
-});
+/** What belongs behind the first piece of a request: kafkajs writes that, and knows nothing of others. */
+const continuations = new WeakMap<Buffer, readonly Buffer[]>();
 
-interface Grouping {
-  readonly topic: string;
-  readonly partitionMetadata: readonly unknown[];
-  readonly messages: readonly ProduceMessage[];
-  partitioner(of: { topic: string; partitionMetadata: readonly unknown[]; message: ProduceMessage }): number;
+/** Has a socket write whole requests. */
+export function writeWhole(socket: Socket): void {
+  const write = socket.write.bind(socket) as (data: Buffer, encoding?: BufferEncoding) => boolean;
+  socket.write = ((data: Buffer, encoding?: BufferEncoding): boolean => {
+    const rest = continuations.get(data) ?? [];
+    socket.cork();
+    const keepsUp = [data, ...rest].map((piece) => write(piece, encoding)).every(Boolean);
+    socket.uncork();
+    return keepsUp;
+  }) as Socket["write"];
 }
 
-/** It copied all messages in front of each: half a second for 10,000 of them. */
-replace("producer/groupMessagesPerPartition.js", (grouping: Grouping): Record<number, ProduceMessage[]> => {
-  const { topic, partitionMetadata, messages, partitioner } = grouping;
-  const groups: Record<number, ProduceMessage[]> = {};
-  if (partitionMetadata.length === 0) return groups;
-  for (const message of messages) {
-    const partition = partitioner({ topic, partitionMetadata, message });
-    const group = groups[partition];
-    if (group === undefined) groups[partition] = [message];
-    else group.push(message);
+/** It was copied twice, each time into the next power of two of zeros. */
+replace("protocol/request.js", async (of: RequestOfClient): Promise<Encoded> => {
+  const { correlationId, clientId, request } = of;
+  const { apiKey, apiVersion } = request;
+  const head = { apiKey, apiVersion, correlationId, clientId };
+  if (request.frame !== undefined) {
+    const [buffer, ...rest] = await request.frame(head);
+    continuations.set(buffer, rest);
+    return { buffer };
   }
-  return groups;
+  return { buffer: encodeRequest(head, (await request.encode()).buffer) };
 });
+
+/** Stands for all messages of a send: they are encoded already. */
+export interface BatchMessage {
+  /** kafkajs wants one of each message. */
+  readonly value: Buffer;
+  readonly partition: number;
+  readonly batch: RecordBatch;
+}
+
+/** Every send has one batch for a partition. */
+replace(
+  "producer/groupMessagesPerPartition.js",
+  ({
+    messages,
+    partitionMetadata,
+  }: {
+    messages: readonly BatchMessage[];
+    partitionMetadata: readonly unknown[];
+  }) =>
+    Object.fromEntries(
+      partitionMetadata.length === 0 ? [] : messages.map(({ partition, batch }) => [partition, batch]),
+    ),
+);
 
 interface RequestQueue {
   readonly pending: readonly unknown[];

@@ -4,7 +4,8 @@ import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
 import type { ISocketFactoryArgs, KafkaConfig, SASLOptions } from "kafkajs";
 import type { KafkaClient, KafkaClientOptions, KafkaLog } from "./client.ts";
-import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from "./kafkajs-mended.ts";
+import { CompressionCodecs, CompressionTypes, Kafka, logLevel, writeWhole } from "./kafkajs-mended.ts";
+import { GatheredSends } from "./kafkajs-send.ts";
 import type { Login } from "./secrets.ts";
 
 const compress = promisify(zstdCompress);
@@ -31,11 +32,11 @@ export function kafkajsClient(options: KafkaClientOptions): KafkaClient {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    // Every record says where it goes.
-    createPartitioner:
-      () =>
-      ({ message }) =>
-        message.partition ?? 0,
+  });
+  const sends = new GatheredSends(producer, {
+    acks: -1,
+    timeout: sendTimeout,
+    compression: COMPRESSION[compression],
   });
   return {
     connect: () => producer.connect(),
@@ -46,22 +47,7 @@ export function kafkajsClient(options: KafkaClientOptions): KafkaClient {
       await admin.disconnect();
       return topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
     },
-    async send(topic, partition, records) {
-      const acknowledged = await producer.send({
-        topic,
-        acks: -1,
-        timeout: sendTimeout,
-        compression: COMPRESSION[compression],
-        messages: records.map(({ key, value, headers, timestamp }) => ({
-          key,
-          value,
-          headers,
-          partition,
-          timestamp: String(timestamp),
-        })),
-      });
-      return acknowledged.map((one) => one.partition);
-    },
+    send: (topic, partition, batch) => sends.send(topic, partition, batch),
     async destroy() {
       connections.destroy();
       await producer.disconnect();
@@ -113,6 +99,7 @@ export class Connections {
     socket.setKeepAlive(true, 60_000);
     // kafkajs ends one that never connected again at each retry, and each time listens for its connection.
     socket.setMaxListeners(0);
+    writeWhole(socket);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     return socket;

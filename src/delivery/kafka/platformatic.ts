@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { type Connection, Producer } from "@platformatic/kafka";
 import { memoize } from "../../recording/memoize.ts";
-import type { SinkRecord } from "../sink.ts";
+import type { SentRecord } from "../record-batch.ts";
 import type { KafkaClient, KafkaClientOptions } from "./client.ts";
 import type { Login } from "./secrets.ts";
 
@@ -56,11 +56,11 @@ export function platformaticClient(options: KafkaClientOptions): KafkaClient {
       await withReason(producer.initIdempotentProducer({}));
     },
     partitions: (topic) => partitionsOf(topic, true),
-    async send(topic, partition, records) {
+    async send(topic, partition, batch) {
       const known = producer.currentMetadata?.topics.get(topic)?.partitionsCount;
       // It would take the number modulo the partitions that there are, and break the order of a key.
       if (partition >= (known ?? (await partitionsOf(topic, false)))) return [];
-      const messages = records.map((record) => toMessage(topic, partition, record));
+      const messages = Array.from(batch, (record) => toMessage(topic, partition, record));
       const { offsets = [] } = await withReason(producer.send({ messages, acks: ALL_IN_SYNC }));
       return offsets.map((one) => one.partition);
     },
@@ -71,7 +71,7 @@ export function platformaticClient(options: KafkaClientOptions): KafkaClient {
   };
 }
 
-function toMessage(topic: string, partition: number, { key, value, headers, timestamp }: SinkRecord) {
+function toMessage(topic: string, partition: number, { key, value, headers, timestamp }: SentRecord) {
   return {
     topic,
     partition,

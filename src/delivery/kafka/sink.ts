@@ -1,4 +1,5 @@
-import { type Sink, SinkError, type SinkRecord } from "../sink.ts";
+import type { RecordBatch } from "../record-batch.ts";
+import { type Sink, SinkError } from "../sink.ts";
 import type { KafkaClient, KafkaClientOptions, KafkaLog } from "./client.ts";
 import { explain } from "./errors.ts";
 
@@ -39,11 +40,11 @@ export class KafkaSink implements Sink {
     );
   }
 
-  async sendBatch(topic: string, partition: number, records: readonly SinkRecord[]): Promise<void> {
-    if (records.length === 0) return;
-    const what = `partition ${partition} of topic ${topic} did not acknowledge ${records.length} records`;
+  async sendBatch(topic: string, partition: number, batch: RecordBatch): Promise<void> {
+    if (batch.length === 0) return;
+    const what = `partition ${partition} of topic ${topic} did not acknowledge ${batch.length} records`;
     await this.#attempt(what, this.#options.sendTimeout, async () => {
-      const acknowledged = await this.#client.send(topic, partition, records);
+      const acknowledged = await this.#client.send(topic, partition, batch);
       if (acknowledged.length !== 1 || acknowledged[0] !== partition)
         throw noPartition(topic, partition, acknowledged);
     });

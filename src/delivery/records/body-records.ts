@@ -11,6 +11,8 @@ import {
   wholeMilliseconds,
 } from "./headers.ts";
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** How a body ended, as far as the journal tells. */
 export interface BodyEnd {
   readonly exchange: string;
@@ -37,7 +39,7 @@ export function chunkRecord(source: string, chunk: BodyChunk): TopicRecord {
 export function closingRecord(source: string, end: BodyEnd): TopicRecord {
   const { exchange, direction, time, outcome, contentEncoding } = end;
   const { bytes, chunks, sha256 } = end.body;
-  return record(source, { exchange, direction, sequence: chunks, offset: bytes, time }, Buffer.alloc(0), {
+  return record(source, { exchange, direction, sequence: chunks, offset: bytes, time }, NO_BYTES, {
     [HEADER.final]: "true",
     [HEADER.chunkCount]: String(chunks),
     [HEADER.totalLength]: String(bytes),

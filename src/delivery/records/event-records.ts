@@ -17,7 +17,7 @@ export interface Address {
   readonly subject?: string;
 }
 
-export function eventRecord(context: Context, { key, subject }: Address, value: Buffer): TopicRecord {
+export function eventRecord(context: Context, { key, subject }: Address, value: string): TopicRecord {
   const { id, name, time, sequence, source } = context;
   return {
     topic: "events",

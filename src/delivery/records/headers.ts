@@ -12,8 +12,11 @@ export interface TopicRecord {
   readonly topic: Topic;
   /** Decides the partition: the session of events, the exchange of bodies. */
   readonly key: string;
-  /** Never null. A body's bytes may be a view of a larger buffer: they must not be kept longer than the batch. */
-  readonly value: Buffer;
+  /**
+   * Never null. An event's is its JSON. A body's bytes may be a view of a larger buffer: they must not be kept longer than
+   * the batch.
+   */
+  readonly value: Buffer | string;
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the Unix epoch, whole. */
   readonly timestamp: number;
@@ -109,11 +112,15 @@ export function wholeMilliseconds(time: number): number {
   return Number.isFinite(time) ? Math.min(Math.max(0, Math.floor(time)), LAST_TIME) : 0;
 }
 
-/** The last time that was written: an exchange's records share a few. */
-let last = { time: 0, text: new Date(0).toISOString() };
+/** Times that were written last, by their last bits: the records of exchanges that run side by side share a few. */
+const TIMES = 64;
+const times = Array.from({ length: TIMES }, () => ({ time: -1, text: "" }));
 
 export function formatTime(time: number): string {
   const whole = wholeMilliseconds(time);
-  if (whole !== last.time) last = { time: whole, text: new Date(whole).toISOString() };
-  return last.text;
+  const known = times[whole % TIMES];
+  if (known?.time === whole) return known.text;
+  const text = new Date(whole).toISOString();
+  times[whole % TIMES] = { time: whole, text };
+  return text;
 }

@@ -9,7 +9,7 @@ export { exchangeEvent } from "./ocsf/exchange.ts";
 export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
 
 /** The value of a gateway's start or stop: OCSF Application Lifecycle. */
-export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): Buffer {
+export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): string {
   const started = event.type === "gateway.started";
   return encodeEvent({
     ...baseEvent(context, {
@@ -36,7 +36,7 @@ export interface LostRecords {
 }
 
 /** The value of a gap's event: OCSF Application Error. */
-export function gapEvent(context: Context, { from, to, reason }: LostRecords): Buffer {
+export function gapEvent(context: Context, { from, to, reason }: LostRecords): string {
   return encodeEvent({
     ...baseEvent(context, {
       activity: { class: APPLICATION_ERROR, id: 1 },

@@ -20,12 +20,20 @@ export interface OpenExchange {
 
 /** The beginning of a response body, for what it tells about the work done. */
 export interface Held {
-  readonly chunks: Buffer[];
-  bytes: number;
+  readonly chunks: readonly Buffer[];
+  readonly bytes: number;
 }
 
 interface Young extends OpenExchange {
-  readonly held: Held;
+  readonly held: Holding;
+}
+
+interface Holding extends Held {
+  readonly chunks: Buffer[];
+  bytes: number;
+  /** Of the chunks, how many are not views of somebody else's memory. */
+  owned: number;
+  isOver: boolean;
 }
 
 /** Bytes of journal behind the position that a restart reads again, instead of finding their contents in the checkpoint. */
@@ -50,6 +58,9 @@ export class OpenExchanges {
   /** Both in the order of their beginnings. */
   #young = new Map<string, Young>();
   #old: Map<string, OpenExchange>;
+  /** What was begun to be held, or went on, since {@link settle}. */
+  #borrowing: Holding[] = [];
+  #ended = 0;
 
   /** @param old as {@link carried} gave them. */
   constructor(old: readonly OpenExchange[] = []) {
@@ -65,11 +76,11 @@ export class OpenExchanges {
       asked,
       request: NOTHING,
       response: NOTHING,
-      held: { chunks: [], bytes: 0 },
+      held: { chunks: [], bytes: 0, owned: 0, isOver: false },
     });
   }
 
-  /** Notes a piece of a body; of a response, its beginning is copied (the chunk is a view of the reader's buffer). */
+  /** Notes a piece of a body; of a response, its beginning is held: a view of the chunk's memory until {@link settle}. */
   chunk(exchange: string, direction: Direction, progress: Progress, bytes: Uint8Array): void {
     const young = this.#young.get(exchange);
     const open = young ?? this.#old.get(exchange);
@@ -78,9 +89,11 @@ export class OpenExchanges {
     if (young === undefined || direction === "request" || !tells(young.asked)) return;
     const room = MAX_HELD - young.held.bytes;
     if (room <= 0) return;
-    const part = Buffer.from(bytes.subarray(0, room));
-    young.held.chunks.push(part);
-    young.held.bytes += part.length;
+    const part = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, room));
+    const { held } = young;
+    if (held.chunks.length === held.owned) this.#borrowing.push(held);
+    held.chunks.push(part);
+    held.bytes += part.length;
   }
 
   /** Takes an exchange out; undefined when its beginning is not known. */
@@ -88,6 +101,8 @@ export class OpenExchanges {
     const young = this.#young.get(exchange);
     if (young !== undefined) {
       this.#young.delete(exchange);
+      this.#ended += 1;
+      young.held.isOver = true;
       return { open: young, held: young.held };
     }
     const open = this.#old.get(exchange);
@@ -100,13 +115,16 @@ export class OpenExchanges {
     const all = [...this.#old.values(), ...this.#young.values()];
     this.#old = new Map();
     this.#young = new Map();
+    this.#borrowing = [];
     return all;
   }
 
   /** Exchanges that began too far in front of the position grow old. */
   age(position: number): void {
-    for (const [exchange, { held: _, ...open }] of this.#young) {
-      if (open.at >= position - LOOK_BACK) return;
+    for (const [exchange, young] of this.#young) {
+      if (young.at >= position - LOOK_BACK) return;
+      const { held, ...open } = young;
+      held.isOver = true;
       this.#young.delete(exchange);
       this.#old.set(exchange, { ...open, asked: grownOld(open.asked) });
       if (this.#old.size > MAX_OLD) this.#forgetOldest();
@@ -124,11 +142,24 @@ export class OpenExchanges {
     return [...this.#old.values()].map((open) => ({ ...open }));
   }
 
+  /** At the end of a batch, whose memory is somebody else's: copies what is held on to. Most exchanges are over by then. */
+  settle(): void {
+    for (const held of this.#borrowing) {
+      if (held.isOver) continue;
+      for (; held.owned < held.chunks.length; held.owned += 1)
+        held.chunks[held.owned] = Buffer.from(held.chunks[held.owned] ?? "");
+    }
+    this.#borrowing = [];
+    this.#renew();
+  }
+
   /**
    * Moves to a new table, now and then: V8's hash tables point to the table that replaced them, so that what has gone
    * through one that changes all the time is kept alive from one collection to the next.
    */
-  renew(): void {
+  #renew(): void {
+    if (this.#ended < this.#young.size) return;
+    this.#ended = 0;
     this.#young = new Map(this.#young);
   }
 

@@ -16,7 +16,7 @@ type HeaderValue = string | Uint8Array | undefined | null;
 /** A record as a consumer gets it, from whichever client. */
 export interface ConsumedRecord {
   readonly key: string | Uint8Array | null | undefined;
-  readonly value: Uint8Array | null | undefined;
+  readonly value: string | Uint8Array | null | undefined;
   /** Of a name that is repeated, the last value counts. */
   readonly headers:
     | Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>
@@ -95,7 +95,10 @@ export function readRecord(record: ConsumedRecord): TopicMessage {
   if (record.value === null || record.value === undefined) {
     throw new RecordError("malformed", `${envelope.id} has no value`);
   }
-  const value = Buffer.from(record.value.buffer, record.value.byteOffset, record.value.byteLength);
+  const value =
+    typeof record.value === "string"
+      ? Buffer.from(record.value)
+      : Buffer.from(record.value.buffer, record.value.byteOffset, record.value.byteLength);
   if (type === BODY_TYPE) return readBody(header, envelope, value);
   const name = eventName(type);
   if (name === undefined) throw new RecordError("unknown-type", `${envelope.id} is of type ${type}`);

@@ -103,7 +103,7 @@ export class TopicWriter {
     }
     this.#gaps.push(...batch.gaps.slice(gap));
     this.#position = batch.next;
-    this.#open.renew();
+    this.#open.settle();
     return records;
   }
 

@@ -50,7 +50,7 @@ export class Issuer {
     const keys = this.#keys.current;
     if (keys === undefined) return { refused: "keys-unavailable" };
     try {
-      return this.#read((await this.#verified(token, keys)).payload);
+      return this.#read(await this.#verified(token, keys));
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) return { refused: reasonOf(error) };
     }
@@ -58,7 +58,7 @@ export class Issuer {
     const fresh = this.#keys.current;
     if (fresh === undefined || fresh === keys) return { refused: "unknown-key" };
     try {
-      return this.#read((await this.#verified(token, fresh)).payload);
+      return this.#read(await this.#verified(token, fresh));
     } catch (error) {
       return { refused: reasonOf(error) };
     }
@@ -92,9 +92,9 @@ export class Issuer {
     }
   }
 
-  #read(claims: JWTPayload): IdToken {
+  #read({ payload: claims, protectedHeader: { typ } }: JWTVerifyResult): IdToken {
     const { issuer, groupsClaim, userClaim } = this.config;
-    this.#checkParty(claims);
+    this.#checkParty(claims, isAccessToken(typ));
     const { iss, sub, exp = 0, iat, sid, jti } = claims;
     if (typeof iat === "number" && iat > Date.now() / 1000 + LEEWAY) throw new ClaimError("issued-later");
     const id = hash("sha256", JSON.stringify([iss, sub, sid, jti, iat, exp]), "base64url").slice(0, 22);
@@ -108,14 +108,26 @@ export class Issuer {
     };
   }
 
-  /** Steps 4 and 5: a token that was made for several, or by request of another client, is good for those that are named. */
-  #checkParty({ aud, azp }: JWTPayload): void {
+  /**
+   * Steps 4 and 5: a token that was made by request of another client, or for several, is good for those that are named.
+   *
+   * An access token says who a client is, not that a person is there; so it is good only for clients that are named in
+   * `authorizedParties`, as an orchestrator is that has it by its own credentials (RFC 9068, section 2.2).
+   */
+  #checkParty({ aud, azp, client_id }: JWTPayload, isAccessToken: boolean): void {
     const { authorizedParties, audience, clientId } = this.config;
     const trusted = authorizedParties ?? [audience, ...(clientId === undefined ? [] : [clientId])];
-    const needed = authorizedParties !== undefined || (Array.isArray(aud) && aud.length > 1);
-    if (azp === undefined && !needed) return;
-    if (typeof azp !== "string" || !trusted.includes(azp)) throw new ClaimError("authorized-party");
+    if (isAccessToken && authorizedParties === undefined) throw new ClaimError("access-token");
+    const audiences = typeof aud === "string" ? [aud] : (aud ?? []);
+    const made = isAccessToken ? client_id : audiences.length === 1 ? audiences[0] : undefined;
+    const party = azp ?? made;
+    if (typeof party !== "string" || !trusted.includes(party)) throw new ClaimError("authorized-party");
   }
+}
+
+/** Whether a JWT's header says that it is an access token (RFC 9068, section 2.1). */
+export function isAccessToken(typ: string | undefined): boolean {
+  return typ !== undefined && /^(?:application\/)?at\+jwt$/i.test(typ);
 }
 
 function reasonOf(error: unknown): string {

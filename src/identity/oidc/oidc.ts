@@ -5,7 +5,7 @@ import { Agent } from "undici";
 import { ConfigError } from "../../config/errors.ts";
 import type { OidcIssuerConfig } from "../../config/identity.ts";
 import { Lru } from "../lru.ts";
-import { type IdToken, Issuer, type RefusedToken } from "./issuer.ts";
+import { type IdToken, Issuer, isAccessToken, type RefusedToken } from "./issuer.ts";
 
 /** Characters of a token that is looked at: no more come through a proxy's credentials either. */
 const MAX_TOKEN = 16 * 1024;
@@ -95,8 +95,9 @@ function issuerOf(token: string): string | undefined {
   const [header = "", payload = ""] = token.split(".", 2);
   try {
     const { typ } = JSON.parse(Buffer.from(header, "base64url").toString("utf8")) as { typ?: unknown };
-    // RFC 8725, section 3.11: access tokens (at+jwt) and logout tokens of the same provider are no proof of who sends them.
-    if (typ !== undefined && (typeof typ !== "string" || typ.toUpperCase() !== "JWT")) return undefined;
+    // RFC 8725, section 3.11: logout tokens, say, of the same provider are no proof of who sends them.
+    if (typ !== undefined && !(typeof typ === "string" && (/^jwt$/i.test(typ) || isAccessToken(typ))))
+      return undefined;
     const { iss } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) as { iss?: unknown };
     return typeof iss === "string" ? iss : undefined;
   } catch {

@@ -100,7 +100,8 @@ const REFUSED: readonly (readonly [what: string, parts: () => TokenParts, reason
     () => ({ claims: { groups: Array.from({ length: 201 }, (_, i) => `g${i}`) } }),
     "groups",
   ],
-  ["an access token", () => ({ header: { typ: "at+jwt" } }), "unknown-issuer"],
+  ["an access token", () => ({ header: { typ: "at+jwt" } }), "access-token"],
+  ["one by its other name", () => ({ header: { typ: "application/AT+JWT" } }), "access-token"],
   ["a logout token", () => ({ header: { typ: "logout+jwt" } }), "unknown-issuer"],
 ];
 
@@ -121,6 +122,29 @@ test("an authorised party is one that the configuration names", OPTIONS, async (
   const { issuer, oidc } = await single(t, { authorizedParties: ["cli"] });
   assert.ok("subject" in (await oidc.verify(await issuer.token({ claims: { azp: "cli" } }))));
   assert.deepEqual(await oidc.verify(await issuer.token()), { refused: "authorized-party" });
+});
+
+test("without azp, the party is the one audience, or the client of an access token", OPTIONS, async (t) => {
+  const { issuer, oidc } = await single(t, { authorizedParties: ["bqtape", "nightly"] });
+  const header = { typ: "at+jwt" };
+  const client = await oidc.verify(
+    await issuer.token({
+      header,
+      claims: { sub: "nightly", client_id: "nightly", email: undefined } as never,
+    }),
+  );
+  assert.deepEqual("user" in client && client.user, "nightly");
+  assert.ok("subject" in (await oidc.verify(await issuer.token())));
+  const refused: [what: string, claims: Record<string, unknown>, header?: { typ: string }][] = [
+    ["an access token of another client", { client_id: "other" }, header],
+    ["one that names no client", {}, header],
+    ["one that another client asked for", { client_id: "nightly", azp: "other" }, header],
+    ["an ID token that claims to be a client's", { client_id: "nightly", aud: ["bqtape", "b"] }],
+  ];
+  for (const [what, claims, head] of refused) {
+    const token = await issuer.token({ claims, ...(head !== undefined && { header: head }) });
+    assert.deepEqual(await oidc.verify(token), { refused: "authorized-party" }, what);
+  }
 });
 
 test("of several providers each speaks for itself alone", OPTIONS, async (t) => {

@@ -18,7 +18,7 @@ import { bounded } from "./scene.ts";
 export type SessionEvent = SessionStarted | SessionRenewed | SessionEnded | SessionRevoked;
 
 /** The value of a session's event: OCSF Authentication, a Logon, a Logoff, or a renewal. */
-export function sessionEvent(context: Context, event: SessionEvent, principal: KnownPrincipal): Buffer {
+export function sessionEvent(context: Context, event: SessionEvent, principal: KnownPrincipal): string {
   const { type, session, source, userAgent, time } = event;
   const { activity, words } = KINDS[type];
   const started = type === "session.started" ? event : undefined;
@@ -66,7 +66,7 @@ export function sessionEvent(context: Context, event: SessionEvent, principal: K
 }
 
 /** The value of a refused identity's event: OCSF Authentication, a Logon that failed. */
-export function refusedEvent(context: Context, event: IdentityRefused): Buffer {
+export function refusedEvent(context: Context, event: IdentityRefused): string {
   const { source, userAgent, reason, suppressed } = event;
   const more = suppressed > 0 ? `, and ${suppressed} more times` : "";
   return encodeEvent({

@@ -128,19 +128,24 @@ export interface Loss {
   readonly bytes: number;
 }
 
-/** The value of an event's record, {@link MAX_EVENT_BYTES} at most. */
-export function encodeEvent(event: Attributes, loss: Loss = { cut: false, bytes: 0 }): Buffer {
+/** The value of an event's record: JSON of {@link MAX_EVENT_BYTES} at most. */
+export function encodeEvent(event: Attributes, loss: Loss = { cut: false, bytes: 0 }): string {
   if (loss.cut) noteLoss(event, jsonLength(event) + loss.bytes);
-  let value = Buffer.from(JSON.stringify(event));
-  if (value.length <= MAX_EVENT_BYTES) return value;
-  const untruncated = value.length + loss.bytes;
+  let value = JSON.stringify(event);
+  if (fits(value)) return value;
+  const untruncated = Buffer.byteLength(value) + loss.bytes;
   for (const take of EXPENDABLE) {
     take(event);
     noteLoss(event, untruncated);
-    value = Buffer.from(JSON.stringify(event));
-    if (value.length <= MAX_EVENT_BYTES) return value;
+    value = JSON.stringify(event);
+    if (fits(value)) return value;
   }
   throw new RangeError(`an event of ${value.length} bytes cannot be made small enough`);
+}
+
+/** UTF-8 has three bytes at most for each of UTF-16's units. */
+function fits(json: string): boolean {
+  return json.length * 3 <= MAX_EVENT_BYTES || Buffer.byteLength(json) <= MAX_EVENT_BYTES;
 }
 
 /** OCSF counts `untruncated_size` of an event in kilobytes. */

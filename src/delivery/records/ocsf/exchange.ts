@@ -20,7 +20,7 @@ import { bounded, type End, jobOf, passedUnseen, type Scene } from "./scene.ts";
 import { unmapped } from "./unmapped.ts";
 
 /** The value of an exchange's event. */
-export function exchangeEvent(context: Context, scene: Scene): Buffer {
+export function exchangeEvent(context: Context, scene: Scene): string {
   const { asked, end } = scene;
   const activity = kindOf(scene);
   const requestHeaders = scene.headers === undefined ? undefined : boundHeaders(scene.headers);
