@@ -99,7 +99,8 @@ for (let round = 0; round <= ROUNDS; round += 1) {
     "ID token (RS256), known": await cost(identify, people),
   };
   // The first round is for the compiler.
-  for (const [name, value] of Object.entries(costs)) if (round > 0) (rounds[name] ??= []).push(value);
+  if (round === 0) continue;
+  for (const [name, value] of Object.entries(costs)) rounds[name] = [...(rounds[name] ?? []), value];
 }
 provider.close();
 provider.closeAllConnections();
