@@ -17,6 +17,7 @@ export type ApiErrorCode =
   | "invalid"
   | "not-found"
   | "session-over"
+  | "stale-token"
   | "too-many-requests"
   | "not-ready"
   | "unavailable"

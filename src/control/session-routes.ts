@@ -126,8 +126,8 @@ function send(reply: FastifyReply, { status, code, message }: ApiError): Fastify
 }
 
 /**
- * Who is let in. Failures are counted by address, what succeeds by person: an agent that sends nonsense from its owner's machine
- * must not keep the owner from renewing the session, or from ending it.
+ * Who is let in. Failures are counted by address, what succeeds by person, or by session: an agent that sends nonsense from its
+ * owner's machine, or its session's token over and over, must not keep the owner from renewing the session, or from ending it.
  */
 class Gate {
   readonly #options: SessionRoutesOptions;
@@ -160,11 +160,11 @@ class Gate {
     let reason = "no-credential";
     if (token?.startsWith(SESSION_TOKEN_PREFIX)) {
       const read = sessions ? tokens.verify(token) : undefined;
-      if (read !== undefined) return this.#counted({ session: read.session }, read.session);
+      if (read !== undefined) return this.#counted({ session: read.session }, read.session.id);
       reason = "session-token";
     } else if (token !== undefined) {
       const read = await oidc.verify(token);
-      if (!("refused" in read)) return this.#counted(read, read);
+      if (!("refused" in read)) return this.#counted(read, `${read.issuer} ${read.subject}`);
       reason = read.refused;
     }
     refused.note({ ...callerOf(request), reason });
@@ -173,8 +173,8 @@ class Gate {
     throw this.#failures.take(sourceKey(request.ip)) ? unauthenticated() : tooMany();
   }
 
-  #counted<T>(who: T, { issuer, subject }: Pick<IdToken, "issuer" | "subject">): T {
-    if (!this.#requests.take(`${issuer} ${subject}`)) throw tooMany();
+  #counted<T>(who: T, key: string): T {
+    if (!this.#requests.take(key)) throw tooMany();
     return who;
   }
 }

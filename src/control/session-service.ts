@@ -78,7 +78,7 @@ export class SessionService {
     asked: NewSession,
     caller: Caller,
   ): Promise<{ session: SessionView; token: string; placeholderKeyId: string | undefined }> {
-    const { identity, ledger, tokens, record } = this.#options;
+    const { identity, ledger, tokens } = this.#options;
     this.#ready();
     if (!this.#opening.take(ownerKey(person)))
       throw new ApiError(429, "too-many-requests", "sessions are opened too fast: try again in a minute");
@@ -97,8 +97,9 @@ export class SessionService {
       ...(asked.agent !== undefined && { agent: asked.agent }),
       ...(asked.purpose !== undefined && { purpose: asked.purpose }),
       ...{ startedAt, seenAt: startedAt, expiresAt: startedAt + length, renewal },
+      ...(person.issuedAt !== undefined && { provenAt: person.issuedAt }),
     };
-    await record({
+    await this.#recordFirst({
       type: "session.started",
       time: Date.now(),
       session: state.id,
@@ -108,24 +109,30 @@ export class SessionService {
       ...(asked.purpose !== undefined && { purpose: asked.purpose }),
       expiresAt: state.expiresAt,
     });
-    await ledger.put(state);
+    await this.#keep(state);
     const token = tokens.sign({ session: state, ...(placeholderKey !== undefined && { placeholderKey }) });
     return { session: viewOf(state), token, placeholderKeyId: placeholderKey && state.id };
   }
 
   /** Renews with a fresh ID token of the same person; groups are as that token has them. @throws {ApiError} */
   async renew(person: IdToken, id: string, caller: Caller): Promise<SessionView> {
-    const { ledger, record } = this.#options;
+    const { ledger } = this.#options;
     this.#ready();
     const state = this.#ownOf(person, id);
     this.#mustRun(state);
+    // Groups that somebody has lost since must not come back with a token from before.
+    if ((person.issuedAt ?? Number.POSITIVE_INFINITY) < (state.provenAt ?? 0)) {
+      const message = "this ID token is older than one that the session had before: get a fresh one";
+      throw new ApiError(409, "stale-token", message);
+    }
     const renewed: SessionState = {
       ...state,
       user: person.user,
       groups: person.groups,
       renewedAt: Date.now(),
+      ...(person.issuedAt !== undefined && { provenAt: person.issuedAt }),
     };
-    await record({
+    await this.#recordFirst({
       type: "session.renewed",
       time: Date.now(),
       session: id,
@@ -133,7 +140,7 @@ export class SessionService {
       ...caller,
       renewBefore: renewBefore(renewed),
     });
-    await ledger.put(renewed);
+    await this.#keep(renewed);
     // It may have been revoked meanwhile.
     const now = ledger.get(id) ?? renewed;
     this.#mustRun(now);
@@ -234,6 +241,26 @@ export class SessionService {
     const done = await Promise.race([shared.then(() => true), late]);
     clearTimeout(timer);
     return done;
+  }
+
+  /** What cannot be recorded does not happen. @throws {ApiError} */
+  async #recordFirst(event: RecordedEvent): Promise<void> {
+    await this.#orUnavailable(this.#options.record(event), `${event.type} cannot be recorded`);
+  }
+
+  /** @throws {ApiError} */
+  async #keep(state: SessionState): Promise<void> {
+    await this.#orUnavailable(this.#options.ledger.put(state), "a session's state cannot be kept");
+  }
+
+  async #orUnavailable(work: Promise<unknown>, message: string): Promise<void> {
+    try {
+      await work;
+    } catch (cause) {
+      this.#options.onError(cause, message);
+      const told = "this cannot be recorded now, so it was not done; it may be tried again";
+      throw new ApiError(503, "unavailable", told, { cause });
+    }
   }
 
   /** A session that is over is over, also where that cannot be recorded now. */

@@ -26,6 +26,8 @@ export interface SessionState {
   readonly renewal?: number;
   /** When it was renewed last; groups are as of then. */
   readonly renewedAt?: number;
+  /** When the ID token was made that its groups are of. */
+  readonly provenAt?: number;
   /** When it was in use last, known to within a twelfth of the idle limit. */
   readonly seenAt?: number;
   /** Why it is over. */
@@ -45,6 +47,7 @@ const schema = z.object({
   expiresAt: z.number(),
   renewal: z.number().exactOptional(),
   renewedAt: z.number().exactOptional(),
+  provenAt: z.number().exactOptional(),
   seenAt: z.number().exactOptional(),
   because: z.string().exactOptional(),
 });
@@ -106,6 +109,7 @@ export function merge(a: SessionState, b: SessionState): SessionState {
   const [over, other] = rank(b) > rank(a) ? [b, a] : [a, b];
   const renewed = (a.renewedAt ?? 0) >= (b.renewedAt ?? 0) ? a : b;
   const renewedAt = later(a.renewedAt, b.renewedAt);
+  const provenAt = later(a.provenAt, b.provenAt);
   const seenAt = later(a.seenAt, b.seenAt);
   return {
     ...other,
@@ -115,6 +119,7 @@ export function merge(a: SessionState, b: SessionState): SessionState {
     groups: renewed.groups,
     expiresAt: Math.min(a.expiresAt, b.expiresAt),
     ...(renewedAt !== undefined && { renewedAt }),
+    ...(provenAt !== undefined && { provenAt }),
     ...(seenAt !== undefined && { seenAt }),
   };
 }

@@ -95,6 +95,33 @@ test("groups are read anew when a session is renewed", OPTIONS, async (t) => {
   assert.equal(other.status, 404);
 });
 
+test("a token from before the last renewal does not bring back the groups of then", OPTIONS, async (t) => {
+  const { issuer, api } = await identityGateway(t);
+  const now = Math.floor(Date.now() / 1000);
+  const token = (iat: number, ...groups: string[]) => issuer.token({ claims: { iat, groups } });
+  const { body } = await api("POST", "sessions", { token: await token(now - 20, "staff", "payroll") });
+  const renew = async (idToken: string) =>
+    api("POST", `sessions/${body.session.id}/renew`, { token: idToken });
+  assert.equal((await renew(await token(now - 10, "staff"))).status, 200);
+  const stale = await renew(await token(now - 15, "staff", "payroll"));
+  assert.deepEqual([stale.status, stale.body.error.code], [409, "stale-token"]);
+  assert.deepEqual((await renew(await token(now - 10, "staff"))).body.session.groups, ["staff"]);
+});
+
+test("an agent that uses its token up does not keep its owner out", OPTIONS, async (t) => {
+  const { issuer, api } = await identityGateway(t);
+  const token = await issuer.token();
+  const { body } = await api("POST", "sessions", { token });
+  const other = await api("POST", "sessions", { token });
+  const statuses = new Set<number>();
+  for (let at = 0; at < 350; at += 1) {
+    const end = `sessions/${body.session.id}/end`;
+    statuses.add((await api("POST", end, { token: body.token })).status);
+  }
+  assert.deepEqual([...statuses].sort(), [200, 429]);
+  assert.equal((await api("POST", `sessions/${other.body.session.id}/renew`, { token })).status, 200);
+});
+
 test("people see and revoke their own sessions, admins all, auditors see all", OPTIONS, async (t) => {
   const { issuer, api } = await identityGateway(t, {
     identity: { roles: { admin: ["admins"], auditor: ["auditors"] } },

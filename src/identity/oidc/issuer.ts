@@ -14,6 +14,8 @@ export interface IdToken {
   readonly groups: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly expiresAt: number;
+  /** Likewise; absent when the token does not say. */
+  readonly issuedAt?: number;
   /** Names this one token, in 22 characters of `A-Z a-z 0-9 _ -`, and tells nothing of it. */
   readonly id: string;
 }
@@ -104,6 +106,7 @@ export class Issuer {
       user: userOf(claims, userClaim),
       groups: groupsOf(claims, groupsClaim),
       expiresAt: exp * 1000,
+      ...(typeof iat === "number" && { issuedAt: iat * 1000 }),
       id,
     };
   }

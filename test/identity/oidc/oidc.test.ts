@@ -26,7 +26,9 @@ async function single(t: TestContext, more: Record<string, unknown> = {}) {
 test("a token of a trusted provider says who it is, in which groups, and until when", OPTIONS, async (t) => {
   const { issuer, oidc } = await single(t);
   const exp = Math.floor(Date.now() / 1000) + 60;
-  const { id, ...read } = (await oidc.verify(await issuer.token({ claims: { exp } }))) as IdToken;
+  const { id, ...read } = (await oidc.verify(
+    await issuer.token({ claims: { exp, iat: exp - 60 } }),
+  )) as IdToken;
   assert.match(id, /^[A-Za-z0-9_-]{22}$/);
   assert.deepEqual(read, {
     issuer: issuer.url,
@@ -34,6 +36,7 @@ test("a token of a trusted provider says who it is, in which groups, and until w
     user: "ann@example.com",
     groups: ["analysts", "staff"],
     expiresAt: exp * 1000,
+    issuedAt: (exp - 60) * 1000,
   });
 });
 
