@@ -7,7 +7,7 @@ import { type RefusedIdentities, sourceKey } from "../identity/refused-identitie
 import type { SessionState } from "../identity/session-state.ts";
 import { SESSION_TOKEN_PREFIX, type SessionTokens } from "../identity/session-token.ts";
 import { ApiError, unauthenticated } from "./api-error.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { RateLimit } from "../identity/rate-limit.ts";
 import type { Caller, SessionService } from "./session-service.ts";
 
 export interface SessionRoutesOptions {

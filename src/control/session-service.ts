@@ -13,7 +13,7 @@ import {
 import type { SessionTokens } from "../identity/session-token.ts";
 import type { Principal, RecordedEvent, Source } from "../recording/events.ts";
 import { ApiError, unauthenticated } from "./api-error.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { RateLimit } from "../identity/rate-limit.ts";
 
 /** Where a request came from. */
 export interface Caller {

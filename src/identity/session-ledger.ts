@@ -66,7 +66,11 @@ export class SessionLedger {
   /** @throws {ConfigError} when the file is damaged. */
   static async open(options: SessionLedgerOptions): Promise<SessionLedger> {
     const ledger = new SessionLedger(options);
-    const { file, states } = await LedgerFile.open(options.file, isRemembered, () => ledger.list());
+    const { file, states } = await LedgerFile.open(
+      options.file,
+      (state) => isRemembered(state),
+      () => ledger.list(),
+    );
     ledger.#file = file;
     for (const state of states) ledger.#states.set(state.id, state);
     ledger.#shared = options.share?.({

@@ -1,3 +1,4 @@
+import type { RetryOptions } from "kafkajs";
 import type { KafkaConfig } from "../../config/kafka.ts";
 import type { ConsumedRecord } from "../records/read.ts";
 import type { KafkaLog } from "./client.ts";
@@ -14,6 +15,8 @@ export interface ConsumeOptions {
   /** Whether a group that is new begins with the oldest records, or with those that come from now on. */
   readonly fromBeginning: boolean;
   readonly log: KafkaLog;
+  /** How often the library tries again by itself. Default: for as long as a group's coordinator may take to be found. */
+  readonly retry?: RetryOptions;
   /** Takes records of one partition, in order; the next ones come when it resolves. */
   readonly onRecords: (records: readonly PlacedRecord[], from: Partition) => Promise<void>;
   /** Told when partitions have been assigned: which, and how their offsets are committed. */
@@ -43,10 +46,12 @@ const MAX_WAIT = 100;
  * @throws {SinkError} when it cannot.
  */
 export async function consume(options: ConsumeOptions, signal: AbortSignal): Promise<void> {
-  const { kafka, topics, group, fromBeginning, log, onRecords, onAssigned, onEnd } = options;
+  const { kafka, topics, group, fromBeginning, log, retry = READ_RETRY, onRecords } = options;
+  const { onAssigned, onEnd } = options;
   const client = await clientOptions(kafka, log);
   const connections = new Connections();
-  const consumer = new Kafka({ ...kafkajsConfig(client, connections), retry: READ_RETRY }).consumer({
+  const tries = { ...retry, restartOnFailure: async () => !signal.aborted };
+  const consumer = new Kafka({ ...kafkajsConfig(client, connections), retry: tries }).consumer({
     groupId: group,
     maxWaitTimeInMs: MAX_WAIT,
     allowAutoTopicCreation: false,
@@ -67,7 +72,7 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
     );
     onAssigned?.(assigned, commit);
   });
-  try {
+  const start = async (): Promise<void> => {
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning });
     await consumer.run({
@@ -79,11 +84,19 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
         return onRecords(records, { topic, partition });
       },
     });
+  };
+  let running = false;
+  try {
+    const starting = start();
+    // Without brokers it tries for seconds: whoever ends it does not wait for that, and what comes of it matters to nobody.
+    starting.catch(() => undefined);
+    await Promise.race([starting.then(() => (running = true)), over]);
     await over;
     await onEnd?.();
   } catch (error) {
     throw explain(`topics ${topics.join(", ")} cannot be read`, error, client);
   } finally {
+    if (!running) connections.destroy();
     await consumer.disconnect().catch(() => undefined);
     connections.destroy();
   }

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Admin, Producer } from "kafkajs";
 import type { KafkaConfig } from "../../config/kafka.ts";
-import { Backoff } from "../backoff.ts";
 import { partitionOf } from "../partitioner.ts";
 import type { KafkaLog } from "./client.ts";
 import { consume, type PlacedRecord } from "./consume.ts";
@@ -33,6 +32,12 @@ interface Pending {
 /** Keys of the marks that a reader looks out for: no session is called so. */
 const MARK = "reader/";
 const SOURCE = "bqtape";
+/** Milliseconds between two tries: a revocation must not wait for long once Kafka is back. */
+const AGAIN = 500;
+/** Milliseconds in which the operator is told once. */
+const TELL_AGAIN = 60_000;
+/** The library's own tries end soon, since nothing can end them. */
+const RETRY = { retries: 4, initialRetryTime: 100, maxRetryTime: 400 } as const;
 /** Records of one send. */
 const MAX_BATCH = 500;
 
@@ -75,19 +80,19 @@ export class SharedLog {
 
   /** Tries on and on, until it is closed. */
   async #again(work: () => Promise<void>): Promise<void> {
-    const backoff = new Backoff();
     const { signal } = this.#end;
+    let told = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
-      const began = performance.now();
       try {
         await work();
       } catch (error) {
         if (signal.aborted) return;
         const message = error instanceof Error ? error.message : String(error);
-        this.#options.log("warn", `what gateways share is not at hand: ${message}`, { err: error });
+        const level = performance.now() - told < TELL_AGAIN ? "debug" : "warn";
+        if (level === "warn") told = performance.now();
+        this.#options.log(level, `what gateways share is not at hand: ${message}`, { err: error });
       }
-      if (performance.now() - began > 60_000) backoff.reset();
-      await delay(backoff.next(), undefined, { signal }).catch(() => undefined);
+      await delay(AGAIN, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -101,6 +106,7 @@ export class SharedLog {
         group: `bqtape-shared-${randomUUID()}`,
         fromBeginning: true,
         log,
+        retry: RETRY,
         onRecords: async (records, { partition }) => {
           for (const record of records) this.#received(record, partition);
         },

@@ -139,6 +139,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported)
     return "algorithm";
   if (error instanceof errors.JWSSignatureVerificationFailed) return "signature";
-  if (error instanceof errors.JWKSMultipleMatchingKeys) return "unknown-key";
+  if (error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JWKSNoMatchingKey)
+    return "unknown-key";
   return "malformed";
 }

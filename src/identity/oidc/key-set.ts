@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from "jose";
 import { createLocalJWKSet } from "jose";
 import type { Dispatcher } from "undici";
+import { RateLimit } from "../rate-limit.ts";
 import { fetchJson } from "./fetch-json.ts";
 
 export type LocalKeys = ReturnType<typeof createLocalJWKSet>;
@@ -16,8 +17,8 @@ export interface KeySetOptions {
 
 /** Milliseconds after which keys are fetched anew in the background, so that one that was withdrawn is not trusted for long. */
 const MAX_AGE = 300_000;
-/** Milliseconds between two fetches: tokens with made-up key ids must not have the provider asked at will. */
-const COOLDOWN = 1_000;
+/** Fetches at once, and more each second: tokens with made-up key ids must not have the provider asked at will. */
+const FETCHES = { burst: 5, perSecond: 0.5 } as const;
 /** Milliseconds after which the provider is asked again where its keys are. */
 const METADATA_AGE = 3_600_000;
 
@@ -31,7 +32,7 @@ export class KeySet {
   /** As it was fetched, to see whether it changed. */
   #text = "";
   #fetching: Promise<void> | undefined;
-  #triedAt = Number.NEGATIVE_INFINITY;
+  readonly #fetches = new RateLimit(FETCHES);
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #address: { readonly url: string; readonly at: number } | undefined;
 
@@ -45,11 +46,10 @@ export class KeySet {
     return this.#keys;
   }
 
-  /** Fetches the keys, unless that was tried a moment ago; never rejects. Whoever asks meanwhile waits for the same fetch. */
+  /** Fetches the keys, unless that was done too often; never rejects. Whoever asks meanwhile waits for the same fetch. */
   refresh(): Promise<void> {
     if (this.#fetching !== undefined) return this.#fetching;
-    if (performance.now() - this.#triedAt < COOLDOWN) return Promise.resolve();
-    this.#triedAt = performance.now();
+    if (!this.#fetches.take("")) return Promise.resolve();
     this.#fetching = this.#fetch()
       .catch((cause: unknown) => {
         // The address may be what has changed.

@@ -1,4 +1,4 @@
-import { Lru } from "../identity/lru.ts";
+import { Lru } from "./lru.ts";
 
 /** Keys that are counted apart; of those that rested longest the count begins anew. */
 const MAX_KEYS = 10_000;
