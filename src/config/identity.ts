@@ -50,7 +50,10 @@ const OPEN_TO_ALL: readonly string[] = [
 
 const issuerFields = z.strictObject({
   issuer: issuerUrl.describe("the provider, exactly as the claim iss of its tokens has it"),
-  audience: z.string().min(1).describe("what the claim aud of tokens for this gateway has"),
+  audience: z
+    .string()
+    .min(1)
+    .describe("what the claim aud of tokens for this gateway has, where it is not clientId"),
   groupsClaim: claimPath
     .default(["groups"])
     .describe("where groups are; a path with dots, or a list of its steps where names have dots"),

@@ -65,10 +65,11 @@ export class Issuer {
   }
 
   async #verified(token: string, keys: LocalKeys): Promise<JWTVerifyResult> {
-    const { issuer, audience, algorithms } = this.config;
+    const { issuer, audience, clientId, algorithms } = this.config;
     const options = {
       issuer,
-      audience,
+      // An ID token is for the client that asked for it (section 2, `aud`), as bqtape login does.
+      audience: clientId === undefined ? audience : [audience, clientId],
       algorithms: [...algorithms],
       clockTolerance: LEEWAY,
       requiredClaims: ["exp", "sub"],
