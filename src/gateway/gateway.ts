@@ -173,8 +173,11 @@ export class Gateway {
     next: () => void,
   ): Promise<void> {
     try {
-      this.#dialled.set(request, await this.#parts.tunnels.dial(connection, connectHead(request)));
-      next();
+      const tunnel = await this.#parts.tunnels.dial(connection, connectHead(request));
+      this.#dialled.set(request, tunnel);
+      // An agent that left meanwhile is told nothing any more, but what it asked for has to end.
+      if (socket.destroyed) await this.#track(tunnel.join(socket as Socket, connection.live));
+      else next();
     } catch (error) {
       const { status, message } =
         error instanceof TunnelRefusal

@@ -182,6 +182,7 @@ export class OpenTunnel {
     // A side that ends only its writing (half-close) leaves the other way open, as `pipe` does.
     agent.pipe(upstream);
     upstream.pipe(agent);
+    if (agent.destroyed) upstream.destroy();
     agent.once("close", () => upstream.destroy());
     upstream.once("close", () => agent.destroy());
     await Promise.all([agent, upstream].map((socket) => socket.closed || once(socket, "close")));

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sessionTable } from "../../src/archive/print/session.ts";
+import { styleFor } from "../../src/archive/print/style.ts";
 import { ArchiveSearch } from "../../src/archive/search.ts";
 import type { RecordedEvent } from "../../src/recording/events.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -55,6 +57,14 @@ test("a session tells who it was for, with which agent, and how it was over", (t
     renewed: 2_000,
     over: { how: "revoked", at: 3_000, because: "lost laptop", by: "root@example.com" },
   });
+});
+
+test("a list of sessions shows e-mail, groups, agent and purpose", (t) => {
+  const search = archived([STARTED]);
+  t.after(() => search.close());
+  const [head = "", , line = ""] = sessionTable(search.sessions(), styleFor({ isTTY: false }));
+  assert.match(head, /session +user +groups +agent +purpose +started/);
+  assert.match(line, /o-1 +ann@example\.com +analysts +claude +report +1970/);
 });
 
 test("whatever comes first, a revocation is what is told", (t) => {

@@ -29,6 +29,8 @@ async function setUp(
   t: Parameters<typeof gatewayUnderTest>[0],
   names: Names,
   permitLoopback: boolean,
+  resolve = async (host: string): Promise<readonly string[]> =>
+    names[host] ?? assert.fail(`${host} was looked up`),
 ): Promise<Setup> {
   const directory = temporaryDirectory();
   const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
@@ -44,7 +46,7 @@ async function setUp(
     tunnel: { hosts: [`allowed.test:${port}`, `*.wild.test:${port}`] },
   });
   const gateway = await gatewayUnderTest(t, config, {
-    resolve: async (host) => names[host] ?? assert.fail(`${host} was looked up`),
+    resolve,
     ...(permitLoopback && { permit: () => true }),
   });
   t.after(async () => {
@@ -81,6 +83,28 @@ test(
     );
   },
 );
+
+test("an agent that leaves while its tunnel is dialled leaves nothing behind", OPTIONS, async (t) => {
+  const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const { gateway, port, seen } = await setUp(t, {}, true, async () => {
+    ask();
+    await left;
+    return ["127.0.0.1"];
+  });
+  const socket = dial(gateway.proxy.port, "127.0.0.1");
+  socket.write(`CONNECT allowed.test:${port} HTTP/1.1\r\nHost: allowed.test:${port}\r\n\r\n`);
+  await asked;
+  socket.resetAndDestroy();
+  await once(socket, "close");
+  leave();
+  for (;;) {
+    const [exchange] = await gateway.exchanges();
+    if (exchange?.outcome === "complete") break;
+  }
+  assert.equal(seen.length, 1);
+  for (const each of seen) if (!each.destroyed) await once(each, "close");
+});
 
 test("bytes that come right behind CONNECT reach the far end", OPTIONS, async (t) => {
   const { gateway, port } = await setUp(t, { "a.wild.test": ["127.0.0.1"] }, true);

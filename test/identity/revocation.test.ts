@@ -10,6 +10,7 @@ import { connect as tlsConnect } from "node:tls";
 import type { ArchivedExchange } from "../../src/archive/records.ts";
 import { ArchiveSearch } from "../../src/archive/search.ts";
 import { connect, gatewayUnderTest, proxyAuthorization, type Target } from "../support/gateway.ts";
+import { collect, openHttp2 } from "../support/http2.ts";
 import { serve } from "../support/serve.ts";
 import { apiOf, identityGateway, identitySite } from "./gateway.ts";
 
@@ -154,6 +155,35 @@ test("what is asked in a session that is over is refused in BigQuery's words", O
   assert.deepEqual([response.statusCode, error.errors[0].reason], [403, "accessDenied"]);
   assert.match(error.message, /^bqtape: this session is over \(ended\)/);
   answer?.destroy();
+});
+
+test("over HTTP/2 each of a session's streams is told, and its connection is closed", OPTIONS, async (t) => {
+  const answers: ServerResponse[] = [];
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const { issuer, gateway, api } = await identityGateway(t, {}, (request, response) => {
+    answers.push(response);
+    // One is in the midst of its answer, one has none yet.
+    if (request.url?.endsWith("begun") === true) response.write("x".repeat(100_000));
+    if (answers.length === 2) resolve();
+  });
+  const { body } = await api("POST", "sessions", { token: await issuer.token() });
+  const http2 = await openHttp2({ port: gateway.proxy.port, ca: gateway.ca }, { session: body.token });
+  const get = (id: string) =>
+    collect(http2.request({ ":path": `/bigquery/v2/projects/p/queries/${id}`, ":authority": BIGQUERY }));
+  const both = Promise.all([get("begun"), get("waiting")]);
+  await asked;
+  const closed = once(http2, "close");
+  await api("POST", `sessions/${body.session.id}/end`, { token: body.token });
+  const [begun, waiting] = await both;
+  assert.notEqual(begun.rstCode, 0);
+  assert.deepEqual([waiting.headers[":status"], waiting.rstCode], [403, 0]);
+  await closed;
+  for (const answer of answers) answer.destroy();
+  const exchanges = await gateway.exchanges();
+  assert.deepEqual(exchanges.map(({ outcome, error }) => [outcome, error?.code]).sort(), [
+    ["aborted", "session.ended"],
+    ["complete", "session.ended"],
+  ]);
 });
 
 /** A session whose time goes by fast. */

@@ -30,7 +30,7 @@ const KINDS: readonly Kind[] = [
   {
     code: "authorization",
     marks: /^[A-Z_]+_AUTHORIZATION_FAILED$/,
-    mend: "Let this user Describe, DescribeConfigs and Write the topics (kafka-acls), and Create them with kafka.topics.create: true.",
+    mend: "Let this user Describe, DescribeConfigs and Write the topics (kafka-acls), and Create them with kafka.topics.create: true. Who reads needs Read, too, for the topic and for the consumer group.",
   },
   {
     code: "topic-missing",
