@@ -41,12 +41,30 @@ const claimPath = z
     error: 'expected a claim\'s name, such as "groups" or "realm_access.roles"',
   });
 
-const issuer = z.strictObject({
+/** Whoever has an account there gets tokens for any audience, so these say nothing before it is said whose are meant. */
+const OPEN_TO_ALL: readonly string[] = [
+  "https://accounts.google.com",
+  "https://token.actions.githubusercontent.com",
+  "https://gitlab.com",
+];
+
+const issuerFields = z.strictObject({
   issuer: issuerUrl.describe("the provider, exactly as the claim iss of its tokens has it"),
-  audience: z.string().min(1).describe("what the claim aud of tokens for this gateway has"),
+  audience: z
+    .string()
+    .min(1)
+    .describe("what the claim aud of tokens for this gateway has, where it is not clientId"),
   groupsClaim: claimPath
     .default(["groups"])
     .describe("where groups are; a path with dots, or a list of its steps where names have dots"),
+  groupsPrefix: z
+    .string()
+    .default("")
+    .describe("put before each group, where another provider's groups might be called the same"),
+  requires: z
+    .array(z.strictObject({ claim: claimPath, values: z.array(z.string().min(1)).min(1) }))
+    .default([])
+    .describe("claims that a token must have, each with one of these values"),
   userClaim: z
     .string()
     .min(1)
@@ -69,6 +87,15 @@ const issuer = z.strictObject({
   scopes: z.string().min(1).default("openid email profile").describe("what bqtape login asks for"),
   caFile: fileName.optional().describe("PEM; trusted besides the public authorities"),
 });
+
+const issuer = issuerFields.refine(
+  ({ issuer: url, requires }) => requires.length > 0 || !OPEN_TO_ALL.includes(url.replace(/\/$/, "")),
+  {
+    path: ["requires"],
+    error:
+      'everybody can get tokens of this issuer: expected whose are meant, such as [{ claim: "repository_owner", values: ["example"] }]',
+  },
+);
 
 export type OidcIssuerConfig = z.output<typeof issuer>;
 

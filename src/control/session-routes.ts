@@ -3,11 +3,11 @@ import { z } from "zod";
 import { sessionEmail } from "../credentials/placeholder.ts";
 import type { IdToken } from "../identity/oidc/issuer.ts";
 import type { Oidc } from "../identity/oidc/oidc.ts";
+import { RateLimit } from "../identity/rate-limit.ts";
 import { type RefusedIdentities, sourceKey } from "../identity/refused-identities.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { SESSION_TOKEN_PREFIX, type SessionTokens } from "../identity/session-token.ts";
 import { ApiError, unauthenticated } from "./api-error.ts";
-import { RateLimit } from "../identity/rate-limit.ts";
 import type { Caller, SessionService } from "./session-service.ts";
 
 export interface SessionRoutesOptions {

@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import type { IdentityConfig } from "../config/identity.ts";
 import { NOTHING_DONE, type SessionCount } from "../gateway/session-counts.ts";
 import type { IdToken } from "../identity/oidc/issuer.ts";
+import { RateLimit } from "../identity/rate-limit.ts";
 import type { SessionLedger } from "../identity/session-ledger.ts";
 import {
   newSessionId,
@@ -13,7 +14,6 @@ import {
 import type { SessionTokens } from "../identity/session-token.ts";
 import type { Principal, RecordedEvent, Source } from "../recording/events.ts";
 import { ApiError, unauthenticated } from "./api-error.ts";
-import { RateLimit } from "../identity/rate-limit.ts";
 
 /** Where a request came from. */
 export interface Caller {

@@ -40,7 +40,7 @@ export const ADA: Account = {
 };
 
 /** The public client of `bqtape login`; so it is what ID tokens are for, their `aud`. */
-export const CLIENT_ID = "bqtape";
+export const CLIENT_ID = "bqtape-cli";
 /** The audience of JWT access tokens that an orchestrator gets by client credentials. */
 export const AUDIENCE = "bqtape";
 /** A client with a secret, for client credentials; its tokens have the group `orchestrators`. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type SharedLog, SessionLedger, type SharedLogReader } from "../../src/identity/session-ledger.ts";
+import { SessionLedger, type SharedLog, type SharedLogReader } from "../../src/identity/session-ledger.ts";
 import {
   merge,
   type Over,

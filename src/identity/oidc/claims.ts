@@ -59,6 +59,13 @@ export function groupsOf(claims: JWTPayload, path: readonly string[]): readonly 
   return [...new Set<string>(groups)];
 }
 
+/** Whether a claim, or one of a list that it is, has one of these values. */
+export function hasValue(claims: JWTPayload, path: readonly string[], values: readonly string[]): boolean {
+  const found = at(claims, path);
+  const said: readonly unknown[] = Array.isArray(found) ? found : [found];
+  return said.some((value) => typeof value === "string" && values.includes(value));
+}
+
 function at(claims: JWTPayload, path: readonly string[]): unknown {
   let value: unknown = claims;
   for (const step of path) {

@@ -3,7 +3,7 @@ import type { JWTPayload, JWTVerifyResult } from "jose";
 import { errors, jwtVerify } from "jose";
 import type { Dispatcher } from "undici";
 import type { OidcIssuerConfig } from "../../config/identity.ts";
-import { ClaimError, groupsOf, subjectOf, userOf } from "./claims.ts";
+import { ClaimError, groupsOf, hasValue, subjectOf, userOf } from "./claims.ts";
 import { KeySet, type LocalKeys } from "./key-set.ts";
 
 /** What an ID token says, when it is one. */
@@ -67,10 +67,11 @@ export class Issuer {
   }
 
   async #verified(token: string, keys: LocalKeys): Promise<JWTVerifyResult> {
-    const { issuer, audience, algorithms } = this.config;
+    const { issuer, audience, clientId, algorithms } = this.config;
     const options = {
       issuer,
-      audience,
+      // An ID token is for the client that asked for it (section 2, `aud`), as bqtape login does.
+      audience: clientId === undefined ? audience : [audience, clientId],
       algorithms: [...algorithms],
       clockTolerance: LEEWAY,
       requiredClaims: ["exp", "sub"],
@@ -95,8 +96,10 @@ export class Issuer {
   }
 
   #read({ payload: claims, protectedHeader: { typ } }: JWTVerifyResult): IdToken {
-    const { issuer, groupsClaim, userClaim } = this.config;
+    const { issuer, groupsClaim, groupsPrefix, requires, userClaim } = this.config;
     this.#checkParty(claims, isAccessToken(typ));
+    if (!requires.every(({ claim, values }) => hasValue(claims, claim, values)))
+      throw new ClaimError("required-claim");
     const { iss, sub, exp = 0, iat, sid, jti } = claims;
     if (typeof iat === "number" && iat > Date.now() / 1000 + LEEWAY) throw new ClaimError("issued-later");
     const id = hash("sha256", JSON.stringify([iss, sub, sid, jti, iat, exp]), "base64url").slice(0, 22);
@@ -104,7 +107,7 @@ export class Issuer {
       issuer,
       subject: subjectOf(claims),
       user: userOf(claims, userClaim),
-      groups: groupsOf(claims, groupsClaim),
+      groups: groupsOf(claims, groupsClaim).map((group) => groupsPrefix + group),
       expiresAt: exp * 1000,
       ...(typeof iat === "number" && { issuedAt: iat * 1000 }),
       id,

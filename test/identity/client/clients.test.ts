@@ -5,7 +5,7 @@ import { type TestContext, test } from "node:test";
 import type { ArchivedExchange } from "../../../src/archive/records.ts";
 import { program } from "../../clients/support/agent.ts";
 import { McpClient } from "../../clients/support/mcp.ts";
-import { partFor, programFor } from "../../clients/support/parts.ts";
+import { installed, partFor, programFor } from "../../clients/support/parts.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { ADA } from "../provider.ts";
 import { type Site, startSite } from "./site.ts";
@@ -99,4 +99,14 @@ test("curl", OPTIONS, async (t) => {
   const answer = JSON.parse(await site.run(["run", "--", "curl", ...options, url]));
   assert.deepEqual(answer.rows, [{ f: [{ v: "300" }] }]);
   assert.deepEqual(statements(await recorded(site, "curl")), [SQL]);
+});
+
+test("bq, which finds no account of the person's own", OPTIONS, async (t) => {
+  // No package manager that the set-up could use brings it, so CI may be without it.
+  if (!installed("bq")) return t.skip("bq is not installed");
+  const site = await signedIn(t);
+  const query = ["bq", "--headless", "--format=json", "query", "--nouse_legacy_sql", SQL];
+  const printed = await site.run(["run", "--", ...query], { HOME: temporaryDirectory() });
+  assert.deepEqual(JSON.parse(printed), [{ orders: "300" }]);
+  assert.deepEqual(statements(await recorded(site, "bq")), [SQL]);
 });

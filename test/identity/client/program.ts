@@ -5,7 +5,6 @@ import type { TestContext } from "node:test";
 export interface ProgramOptions {
   /** Over this process' own; `undefined` takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly cwd?: string;
 }
 
 /** What a person has no more in a shell that nobody has set up. */
@@ -21,15 +20,24 @@ const UNSET = [
 
 /** Starts `bqtape ARGUMENTS` from the tree; it and what it started are killed when the test ends. */
 export function start(test: TestContext, args: readonly string[], options: ProgramOptions = {}): Program {
+  return startProgram(test, process.execPath, [MAIN, ...args], options);
+}
+
+/** Starts whatever program, likewise. */
+export function startProgram(
+  test: TestContext,
+  command: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Program {
   const env = {
     ...process.env,
     ...Object.fromEntries(UNSET.map((name) => [name, undefined])),
     ...options.env,
   };
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(command, args, {
     // In a group of its own, so that what it has started is killed with it.
     ...{ env, stdio: "pipe", detached: true },
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   test.after(() => killGroup(child.pid));
   return new Program(child);

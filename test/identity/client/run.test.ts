@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { programFor } from "../../clients/support/parts.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { ADA } from "../provider.ts";
 import { newPerson } from "./person.ts";
+import { startProgram } from "./program.ts";
 import { startSite } from "./site.ts";
 
 /*
@@ -168,6 +170,34 @@ test("signals are the command's, and its end by one is 128 and more", OPTIONS, a
   assert.equal(await plain.end(), 130);
   const { sessions } = JSON.parse(await site.run(["session", "list", "--json"]));
   assert.deepEqual(sessions, []);
+});
+
+test("in a terminal, Ctrl-C reaches the command once, and bqtape waits for it", OPTIONS, async (t) => {
+  if (programFor(t, "script") === undefined) return;
+  const site = await startSite(t);
+  await site.signIn();
+  const code = `
+    let interrupts = 0;
+    process.on("SIGINT", () => { interrupts += 1; setTimeout(() => process.exit(40 + interrupts), 500) });
+    process.stdout.write("terminal " + process.stdin.isTTY + " " + process.stdout.isTTY + ". ");
+    setInterval(() => {}, 1e6)`;
+  const file = join(temporaryDirectory(), "counter.cjs");
+  writeFileSync(file, code);
+  const main = join(import.meta.dirname, "../../../src/main.ts");
+  const terminal = startProgram(
+    t,
+    "script",
+    [
+      ...["--quiet", "--return", "--flush", "--command"],
+      `exec '${process.execPath}' '${main}' run -- '${process.execPath}' '${file}'`,
+      "/dev/null",
+    ],
+    { env: { BQTAPE_GATEWAY: site.url, XDG_STATE_HOME: site.state } },
+  );
+  await terminal.said(/terminal true true/);
+  terminal.process.stdin?.write("\u0003");
+  assert.equal(await terminal.end(), 41);
+  assert.match(terminal.stdout, /bqtape: session o-\S+ of ada@example\.com: 0 statements/);
 });
 
 test("a long run is renewed in time, with groups as they are then", OPTIONS, async (t) => {

@@ -46,7 +46,7 @@ export async function startSite(t: TestContext, identity: Omit<Identity, "oidc">
   const config = join(directory, "bqtape.yaml");
   const oidc = {
     ...{ issuer: provider.issuer, audience: AUDIENCE, clientId: CLIENT_ID },
-    authorizedParties: [CLIENT_ID, ORCHESTRATOR.clientId],
+    authorizedParties: [AUDIENCE, CLIENT_ID, ORCHESTRATOR.clientId],
   };
   const session = { keyFile: join(directory, "certs", "session.key"), ...identity.session };
   writeFileSync(
