@@ -124,12 +124,16 @@ export class Admission {
   ): Connection {
     const { session, placeholderKey } = identity;
     const live = this.#live.join(identity);
-    live.onOver(() => {
+    let timer: NodeJS.Timeout | undefined;
+    const forget = live.onOver(() => {
       // What runs tells the agent first.
-      const timer = setTimeout(() => socket.destroy(), OVER_LINGER);
-      socket.once("close", () => clearTimeout(timer));
+      timer = setTimeout(() => socket.destroy(), OVER_LINGER);
     });
-    socket.once("close", () => live.leave());
+    socket.once("close", () => {
+      clearTimeout(timer);
+      forget();
+      live.leave();
+    });
     return {
       ...granted,
       session,

@@ -24,6 +24,8 @@ test("one provider is a list of one, with its defaults", async () => {
     {
       ...oidc,
       groupsClaim: ["groups"],
+      groupsPrefix: "",
+      requires: [],
       userClaim: "email",
       algorithms: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
       scopes: "openid email profile",

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect as tlsConnect } from "node:tls";
 import { startCluster } from "../kafka/cluster.ts";
+import { createTopic } from "../kafka/read.ts";
 import { connect, gatewayUnderTest, proxyAuthorization } from "../support/gateway.ts";
 import { limitProcess } from "../support/time-limit.ts";
 import { apiOf, identitySite } from "./gateway.ts";
+import { endless, stream } from "./streams.ts";
 
 limitProcess(150_000);
 
@@ -29,11 +27,7 @@ test("gateways that share Kafka share what is over", { timeout: 120_000 }, async
   if (cluster === undefined) return;
   const [broker] = cluster.brokers;
   const kafka = { brokers: cluster.addresses() };
-  const site = await identitySite(t, { kafka, archive: { enabled: true } }, (_request, response) => {
-    response.write("x".repeat(1_000));
-    const timer = setInterval(() => response.write("x".repeat(1_000)), 10);
-    response.on("close", () => clearInterval(timer));
-  });
+  const site = await identitySite(t, { kafka, archive: { enabled: true } }, endless);
   const start = (name: string) =>
     gatewayUnderTest(t, { ...site.config, dataDir: join(site.directory, name) });
   const [one, two] = [await start("one"), await start("two")];
@@ -49,31 +43,18 @@ test("gateways that share Kafka share what is over", { timeout: 120_000 }, async
 
   await t.test("a session of one works on the other, and is cut there when it is revoked", async () => {
     const { session, token } = await open();
-    const { status, socket } = await connect(two.proxy.port, `${BIGQUERY}:443`, proxyAuthorization(token));
-    assert.equal(status, 200);
-    const secure = tlsConnect({ socket, servername: BIGQUERY, ca: two.ca });
-    await once(secure, "secureConnect");
-    const path = "/bigquery/v2/projects/p/queries/j";
-    const sent = httpsRequest({ host: BIGQUERY, path, defaultPort: 443, createConnection: () => secure });
-    sent.end();
-    const [response] = (await once(sent, "response")) as [IncomingMessage];
-    assert.equal(response.statusCode, 200);
-    const { promise: closed, resolve } = Promise.withResolvers<void>();
-    response
-      .resume()
-      .on("error", () => undefined)
-      .once("close", resolve);
+    const { over } = await stream({ port: two.proxy.port, ca: two.ca }, token);
     const began = performance.now();
     const revoked = await api("POST", `sessions/${session.id}/revoke`, {
       token: idToken,
       body: { because: "stolen" },
     });
     assert.deepEqual([revoked.status, revoked.body.shared], [200, true]);
-    await closed;
+    const { whole } = await over;
     const took = performance.now() - began;
     t.diagnostic(`cut after ${Math.round(took)} ms`);
     assert.ok(took < 2_000, `${took} ms`);
-    assert.equal(response.complete, false);
+    assert.equal(whole, false);
     assert.equal(await knock(two, token), 407);
     const exchange = (await two.exchanges()).find((each) => each.session === session.id);
     assert.deepEqual([exchange?.outcome, exchange?.error?.code], ["aborted", "session.revoked"]);
@@ -104,6 +85,22 @@ test("gateways that share Kafka share what is over", { timeout: 120_000 }, async
     assert.deepEqual([await knock(one, token), await knock(two, token)], [407, 200]);
     broker?.resume();
     while ((await knock(two, token)) !== 407) await delay(50);
+  });
+
+  await t.test("a topic that is made after the start is read as soon as it is there", async () => {
+    const topics = { create: false, control: "late.control" };
+    const four = await gatewayUnderTest(t, {
+      ...site.config,
+      dataDir: join(site.directory, "four"),
+      kafka: { ...kafka, topics },
+    });
+    // Long enough for it to have looked for the topic.
+    await delay(2_000);
+    const before = await fetch(`http://127.0.0.1:${four.control.port}/readyz`);
+    assert.equal(before.status, 503);
+    await createTopic(kafka.brokers, topics.control, { config: { "cleanup.policy": "compact" } });
+    await ready(four.control.port);
+    await four.close();
   });
 
   await t.test("a renewal at one is known at the other", async () => {

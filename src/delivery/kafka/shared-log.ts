@@ -99,6 +99,7 @@ export class SharedLog {
   /** Reads the topic from its beginning: after a failure again, which changes nothing. */
   #follow(): Promise<void> {
     const { kafka, topic, log } = this.#options;
+    const again = new AbortController();
     return consume(
       {
         kafka,
@@ -107,11 +108,15 @@ export class SharedLog {
         fromBeginning: true,
         log,
         retry: RETRY,
+        // Of a topic that a broker does not know yet the library takes no partition, and does not look again for minutes.
+        onAssigned: (assigned) => {
+          if (assigned.length === 0) again.abort();
+        },
         onRecords: async (records, { partition }) => {
           for (const record of records) this.#received(record, partition);
         },
       },
-      this.#end.signal,
+      AbortSignal.any([this.#end.signal, again.signal]),
     );
   }
 
