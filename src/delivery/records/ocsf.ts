@@ -2,7 +2,8 @@ import type { GatewayStarted, GatewayStopped, SessionStarted } from "../../recor
 import { BOUNDS } from "./asked.ts";
 import { wholeMilliseconds } from "./headers.ts";
 import { APPLICATION_ERROR, AUTHENTICATION, LIFECYCLE } from "./ocsf/classes.ts";
-import { baseEvent, type Context, encodeEvent, product } from "./ocsf/event.ts";
+import { baseEvent, type Context, fitEvent, product } from "./ocsf/event.ts";
+import { type Json, json, part } from "./ocsf/json.ts";
 import { sourceEndpoint, userOf } from "./ocsf/objects.ts";
 import type { KnownPrincipal } from "./sessions.ts";
 import { short } from "./text.ts";
@@ -11,55 +12,48 @@ export { type Context, MAX_EVENT_BYTES, type OcsfEvent, type Run } from "./ocsf/
 export { exchangeEvent } from "./ocsf/exchange.ts";
 export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
 
+const SUCCESS = ',"status_id":1,"status":"Success"';
+const ALLOWED = ',"action_id":1,"action":"Allowed","disposition_id":1,"disposition":"Allowed"';
+
 /** The value of a session's first event: OCSF Authentication, Logon. */
-export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): string {
-  const { session } = event;
-  return encodeEvent({
-    ...baseEvent(context, {
-      activity: { class: AUTHENTICATION, id: 1 },
-      severity: "informational",
-      message: `${principal.user}: session ${session} began`,
-      session,
-      profiles: ["security_control"],
-    }),
-    status_id: 1,
-    status: "Success",
-    action_id: 1,
-    action: "Allowed",
-    disposition_id: 1,
-    disposition: "Allowed",
-    user: userOf(undefined, principal),
-    session: { uid: session, created_time: wholeMilliseconds(event.time) },
-    service: { name: "bqtape", uid: context.source },
-    src_endpoint: sourceEndpoint(event.source),
-    http_request:
-      event.userAgent === undefined
-        ? undefined
-        : { http_method: "CONNECT", user_agent: short(event.userAgent, BOUNDS.name) },
-    // OCSF: a logon over the network.
-    logon_type_id: 3,
-    logon_type: "Network",
-    unmapped: { gateway_run: context.run?.gateway, groups_left_out: principal.moreGroups },
+export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): Json {
+  const { session, userAgent } = event;
+  const base = baseEvent(context, {
+    activity: { class: AUTHENTICATION, id: 1 },
+    severity: "informational",
+    message: `${principal.user}: session ${session} began`,
+    session,
+    profiles: ["security_control"],
   });
+  const request =
+    userAgent === undefined
+      ? undefined
+      : `{"http_method":"CONNECT","user_agent":${json(short(userAgent, BOUNDS.name))}}`;
+  return fitEvent(
+    `${base}${SUCCESS}${ALLOWED},"user":${userOf(undefined, principal)},"session":{"uid":${json(
+      session,
+    )},"created_time":${wholeMilliseconds(event.time)}},"service":{"name":"bqtape","uid":${json(
+      context.source,
+    )}},"src_endpoint":${sourceEndpoint(event.source)}${part(',"http_request":', request)},${
+      // OCSF: a logon over the network.
+      '"logon_type_id":3,"logon_type":"Network"'
+    },"unmapped":${JSON.stringify({ gateway_run: context.run?.gateway, groups_left_out: principal.moreGroups })}}`,
+  );
 }
 
 /** The value of a gateway's start or stop: OCSF Application Lifecycle. */
-export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): string {
+export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): Json {
   const started = event.type === "gateway.started";
-  return encodeEvent({
-    ...baseEvent(context, {
-      activity: { class: LIFECYCLE, id: started ? 3 : 4 },
-      severity: "informational",
-      message: `bqtape ${started ? `${short(event.version, 64)} started` : "stopped"}`,
-    }),
-    status_id: 1,
-    status: "Success",
-    app: product(context),
-    unmapped: {
-      gateway_run: event.gateway,
-      truncated_bytes: started ? event.truncatedBytes : undefined,
-    },
+  const base = baseEvent(context, {
+    activity: { class: LIFECYCLE, id: started ? 3 : 4 },
+    severity: "informational",
+    message: `bqtape ${started ? `${short(event.version, 64)} started` : "stopped"}`,
   });
+  const rest = {
+    gateway_run: event.gateway,
+    truncated_bytes: started ? event.truncatedBytes : undefined,
+  };
+  return fitEvent(`${base}${SUCCESS},"app":${product(context)},"unmapped":${JSON.stringify(rest)}}`);
 }
 
 /** Positions of a journal whose records cannot be delivered. */
@@ -71,24 +65,20 @@ export interface LostRecords {
 }
 
 /** The value of a gap's event: OCSF Application Error. */
-export function gapEvent(context: Context, { from, to, reason }: LostRecords): string {
-  return encodeEvent({
-    ...baseEvent(context, {
-      activity: { class: APPLICATION_ERROR, id: 1 },
-      severity: "high",
-      message: `the recording has a gap: ${to - from} bytes of the journal are ${reason}`,
-      profiles: ["security_control"],
-    }),
-    is_alert: true,
-    status_id: 2,
-    status: "Failure",
-    status_code: reason,
-    unmapped: {
-      gateway_run: context.run?.gateway,
-      gap_from: from,
-      gap_to: to,
-      gap_bytes: to - from,
-      gap_reason: reason,
-    },
+export function gapEvent(context: Context, { from, to, reason }: LostRecords): Json {
+  const base = baseEvent(context, {
+    activity: { class: APPLICATION_ERROR, id: 1 },
+    severity: "high",
+    message: `the recording has a gap: ${to - from} bytes of the journal are ${reason}`,
+    profiles: ["security_control"],
   });
+  const rest = {
+    gateway_run: context.run?.gateway,
+    gap_from: from,
+    gap_to: to,
+    gap_bytes: to - from,
+    gap_reason: reason,
+  };
+  const failure = `,"is_alert":true,"status_id":2,"status":"Failure","status_code":"${reason}"`;
+  return fitEvent(`${base}${failure},"unmapped":${JSON.stringify(rest)}}`);
 }
