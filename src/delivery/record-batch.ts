@@ -45,7 +45,7 @@ export interface Compressed {
 }
 
 /** A record as it is in a batch: its value in bytes. */
-export type SentRecord = SinkRecord & { readonly value: Buffer };
+export type SentRecord = Omit<SinkRecord, "value"> & { readonly value: Buffer | null };
 
 /** Bytes of idle buffers that are kept: as many as are under way when Kafka keeps up. */
 const pool = new BufferPool(16 * 1024 * 1024);
@@ -85,14 +85,15 @@ export class RecordBatch implements Iterable<SentRecord> {
     const into = this.#buffer;
     if (this.#length === 0) this.#firstTimestamp = timestamp;
     // The length in front is known last: its own size is guessed, and what follows moved when that was wrong.
-    const guess = value.length < 7_000 ? 2 : 3;
+    const guess = value === null || value.length < 7_000 ? 2 : 3;
     const start = this.#end + guess;
     let at = start;
     into[at++] = 0;
     at = writeVarint(into, at, timestamp - this.#firstTimestamp);
     at = writeVarint(into, at, this.#length);
     at = writeText(into, at, key);
-    if (typeof value === "string") at = writeText(into, at, value);
+    if (value === null) at = writeVarint(into, at, NULL_LENGTH);
+    else if (typeof value === "string") at = writeText(into, at, value);
     else {
       at = writeVarint(into, at, value.length);
       into.set(value, at);
@@ -136,12 +137,12 @@ export class RecordBatch implements Iterable<SentRecord> {
       reader.at += 1;
       const timestamp = this.#firstTimestamp + reader.varint();
       reader.varint();
-      const key = reader.bytes().toString();
-      const value = reader.bytes();
+      const key = reader.text();
+      const value = reader.bytes() ?? null;
       const headers: Record<string, string> = {};
       for (let left = reader.varint(); left > 0; left--) {
-        const name = reader.bytes().toString();
-        headers[name] = reader.bytes().toString();
+        const name = reader.text();
+        headers[name] = reader.text();
       }
       yield { key, value, headers, timestamp };
     }
@@ -182,9 +183,12 @@ export class RecordBatch implements Iterable<SentRecord> {
 
 const NOTHING = Buffer.alloc(0);
 
+const NULL_LENGTH = -1;
+
 /** What a record takes at most: UTF-8 has three bytes for each of UTF-16's units. */
 function roomOf({ key, value, headers }: SinkRecord): number {
-  let bytes = RECORD_FRAMING + 3 * key.length + (typeof value === "string" ? 3 * value.length : value.length);
+  const { length } = value ?? NOTHING;
+  let bytes = RECORD_FRAMING + 3 * key.length + (typeof value === "string" ? 3 * length : length);
   for (const name in headers) bytes += HEADER_FRAMING + 3 * (name.length + (headers[name] ?? "").length);
   return bytes;
 }

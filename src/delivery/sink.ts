@@ -9,8 +9,8 @@ import type { RecordBatch } from "./record-batch.ts";
 export interface SinkRecord {
   /** Records of one key keep their order, as long as they go to one partition. */
   readonly key: string;
-  /** Zero length is a value of its own, never an absent one. */
-  readonly value: Buffer | string;
+  /** Zero length is a value of its own; `null` takes the key out of a compacted topic. */
+  readonly value: Buffer | string | null;
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly timestamp: number;

@@ -41,10 +41,15 @@ export class VarintReader {
     }
   }
 
-  /** Bytes behind their length; a view. */
-  bytes(): Buffer {
+  /** Bytes behind their length; a view. Undefined for null. */
+  bytes(): Buffer | undefined {
     const length = this.varint();
+    if (length < 0) return undefined;
     this.at += length;
     return this.#bytes.subarray(this.at - length, this.at);
+  }
+
+  text(): string {
+    return this.bytes()?.toString() ?? "";
   }
 }

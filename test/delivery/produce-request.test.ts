@@ -47,6 +47,7 @@ const bodies: readonly SinkRecord[] = [
     headers: { many: "€".repeat(3_000) },
     timestamp: 1_700_000_000_001,
   },
+  { key: "gone", value: null, headers: {}, timestamp: 1_700_000_000_002 },
   { key: "text", value: "x".repeat(63) + "é".repeat(9_000), headers: {}, timestamp: 1_700_000_000_002 },
 ];
 const numbered = Array.from({ length: 300 }, (_, index) =>

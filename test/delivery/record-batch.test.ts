@@ -14,8 +14,11 @@ test("records come out as they went in, whatever their sizes and alphabets", () 
   const text = (most: number) =>
     alphabets[random.integer(alphabets.length)]?.repeat(random.integer(most)) ?? "";
   const records = Array.from({ length: 400 }, (): SinkRecord => {
-    const value =
-      random.integer(2) === 0 ? text(12_000) : Buffer.alloc(random.integer(70_000), random.integer(256));
+    const value = random.once(9)
+      ? null
+      : random.once(2)
+        ? text(12_000)
+        : Buffer.alloc(random.integer(70_000), random.integer(256));
     const headers = Object.fromEntries(
       Array.from({ length: random.integer(5) }, (_, at) => [`h${at}${text(40)}`, text(300)]),
     );
@@ -26,7 +29,10 @@ test("records come out as they went in, whatever their sizes and alphabets", () 
       timestamp: 1_700_000_000_000 + random.integer(2 ** 33) - 2 ** 32,
     };
   });
-  const bytes = records.map((each) => ({ ...each, value: Buffer.from(each.value) }));
+  const bytes = records.map((each) => ({
+    ...each,
+    value: each.value === null ? null : Buffer.from(each.value),
+  }));
   assert.deepEqual([...batchOf(records, 64 * MAX_BATCH_BYTES)], bytes);
 });
 

@@ -76,6 +76,14 @@ async function suite(
     });
   });
 
+  await t.test("a value of null takes its key away from a compacted topic", async (t) => {
+    const topic = await newTopic(1, { "cleanup.policy": "compact" });
+    const sink = await connectedSink(t, { brokers, client });
+    await sink.sendBatch(topic, 0, [record("a"), record("a", { value: null })]);
+    const values = (await readTopic(brokers, topic)).map(({ value }) => value);
+    assert.deepEqual(values, [Buffer.from("a"), null]);
+  });
+
   await t.test("an empty value is a value of zero length, not null", async (t) => {
     const topic = await newTopic();
     const sink = await connectedSink(t, { brokers, client });

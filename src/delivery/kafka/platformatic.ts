@@ -76,7 +76,8 @@ function toMessage(topic: string, partition: number, { key, value, headers, time
     topic,
     partition,
     key: Buffer.from(key),
-    value,
+    // Its types have no null, but its writer does.
+    value: value as Buffer,
     headers: new Map(
       Object.entries(headers).map(([name, text]) => [headerName(name), Buffer.from(text)] as const),
     ),

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Admin, Producer } from "kafkajs";
 import type { KafkaConfig } from "../../config/kafka.ts";
 import { partitionOf } from "../partitioner.ts";
+import { RecordBatch } from "../record-batch.ts";
+import { EVENT_CONTENT_TYPE, formatTime, HEADER, SPEC_VERSION } from "../records/headers.ts";
+import { MAX_BATCH_BYTES, type Sink } from "../sink.ts";
 import type { KafkaLog } from "./client.ts";
 import { consume, type PlacedRecord } from "./consume.ts";
-import { Connections, kafkajsConfig } from "./kafkajs.ts";
-import { Kafka } from "./kafkajs-mended.ts";
-import { clientOptions } from "./open.ts";
+import { createKafkaSink } from "./open.ts";
 
 export interface SharedLogOptions {
   readonly kafka: KafkaConfig;
@@ -140,108 +140,81 @@ export class SharedLog {
 
   async #send(): Promise<void> {
     const { kafka, topic, log } = this.#options;
-    const options = await clientOptions(kafka, log);
-    const connections = new Connections();
-    const client = new Kafka(kafkajsConfig(options, connections));
-    const producer = client.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      createPartitioner:
-        () =>
-        ({ message }) =>
-          message.partition ?? 0,
-    });
-    const cut = (): void => connections.destroy();
-    this.#end.signal.addEventListener("abort", cut);
+    const sink = await createKafkaSink(kafka, log);
+    const cut = (): void => void sink.close();
+    this.#end.signal.addEventListener("abort", cut, { once: true });
     try {
-      const partitions = await this.#countPartitions(client.admin());
-      await producer.connect();
-      if (this.#marked === undefined) await this.#publishMarks(producer, partitions);
+      await sink.connect();
+      const partitions = await sink.partitions(topic);
+      if (partitions === 0) throw new Error(`topic ${topic} has no partitions yet`);
+      if (this.#marked === undefined) await this.#publishMarks(sink, partitions);
       while (!this.#end.signal.aborted) {
-        await this.#sendPending(producer, topic, partitions);
+        await this.#sendPending(sink, partitions);
         if (this.#pending.size === 0) await this.#published();
       }
     } finally {
       this.#end.signal.removeEventListener("abort", cut);
-      connections.destroy();
-      await producer.disconnect().catch(() => undefined);
+      await sink.close();
     }
   }
 
-  async #countPartitions(admin: Admin): Promise<number> {
-    const { topic } = this.#options;
-    await admin.connect();
-    try {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      const count = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
-      if (count === 0) throw new Error(`topic ${topic} has no partitions yet`);
-      return count;
-    } finally {
-      await admin.disconnect().catch(() => undefined);
-    }
-  }
-
-  async #publishMarks(producer: Producer, partitions: number): Promise<void> {
-    const { topic } = this.#options;
+  async #publishMarks(sink: Sink, partitions: number): Promise<void> {
     const all = Array.from({ length: partitions }, (_, partition) => partition);
-    for (const partition of all) await this.#produce(producer, topic, [[this.#mark, "{}"]], () => partition);
+    for (const partition of all) await this.#produce(sink, partition, [[this.#mark, "{}"]]);
     this.#marked = all;
     this.#lookRead();
   }
 
-  async #sendPending(producer: Producer, topic: string, partitions: number): Promise<void> {
-    const batch = [...this.#pending].slice(0, MAX_BATCH);
-    if (batch.length === 0) return;
-    for (const [key] of batch) this.#pending.delete(key);
-    try {
-      await this.#produce(
-        producer,
-        topic,
-        batch.map(([key, { value }]) => [key, value]),
-        (key) => partitionOf(key, partitions),
-      );
-    } catch (error) {
-      for (const [key, { value, waiting }] of batch) {
-        const newer = this.#pending.get(key);
-        const all = [...waiting, ...(newer?.waiting ?? [])];
-        this.#pending.set(key, { value: newer === undefined ? value : newer.value, waiting: all });
+  async #sendPending(sink: Sink, partitions: number): Promise<void> {
+    const byPartition = Map.groupBy([...this.#pending].slice(0, MAX_BATCH), ([key]) =>
+      partitionOf(key, partitions),
+    );
+    for (const [partition, batch] of byPartition) {
+      for (const [key] of batch) this.#pending.delete(key);
+      try {
+        const values = batch.map(([key, { value }]) => [key, value] as const);
+        await this.#produce(sink, partition, values);
+      } catch (error) {
+        for (const [key, { value, waiting }] of batch) {
+          const newer = this.#pending.get(key);
+          const all = [...waiting, ...(newer?.waiting ?? [])];
+          this.#pending.set(key, { value: newer === undefined ? value : newer.value, waiting: all });
+        }
+        throw error;
       }
-      throw error;
+      for (const [, { waiting }] of batch) for (const resolve of waiting) resolve();
     }
-    for (const [, { waiting }] of batch) for (const resolve of waiting) resolve();
   }
 
   /** All of what is sent goes through here. */
   async #produce(
-    producer: Producer,
-    topic: string,
+    sink: Sink,
+    partition: number,
     values: readonly (readonly [key: string, value: string | undefined])[],
-    partition: (key: string) => number,
   ): Promise<void> {
-    const { type, kafka } = this.#options;
-    const time = new Date();
-    await producer.send({
-      topic,
-      acks: -1,
-      timeout: kafka.sendTimeout,
-      messages: values.map(([key, value]) => ({
-        key,
-        value: value === undefined ? null : Buffer.from(value),
-        partition: partition(key),
-        timestamp: String(time.getTime()),
-        headers: {
-          "content-type": "application/json",
-          ce_specversion: "1.0",
-          ce_id: randomUUID(),
-          ce_source: SOURCE,
-          ce_type: type,
-          ce_time: time.toISOString(),
-          ce_subject: key,
-          ce_partitionkey: key,
-        },
-      })),
-    });
+    const { type, topic } = this.#options;
+    const timestamp = Date.now();
+    let batch = new RecordBatch(MAX_BATCH_BYTES);
+    for (const [key, value] of values) {
+      const headers = {
+        [HEADER.contentType]: EVENT_CONTENT_TYPE,
+        [HEADER.specVersion]: SPEC_VERSION,
+        [HEADER.id]: randomUUID(),
+        [HEADER.source]: SOURCE,
+        [HEADER.type]: type,
+        [HEADER.time]: formatTime(timestamp),
+        [HEADER.subject]: key,
+        [HEADER.partitionKey]: key,
+      };
+      const record = { key, value: value ?? null, headers, timestamp };
+      if (batch.append(record)) continue;
+      await sink.sendBatch(topic, partition, batch);
+      batch.release();
+      batch = new RecordBatch(MAX_BATCH_BYTES);
+      batch.append(record);
+    }
+    await sink.sendBatch(topic, partition, batch);
+    batch.release();
   }
 
   async #published(): Promise<void> {

@@ -28,12 +28,15 @@ export function short(text: string, maxBytes: number): string {
 
 /** A text on one line, for people. */
 export function oneLine(text: string, maxBytes: number): string {
+  if (text.length <= maxBytes - ELLIPSIS_BYTES && PRINTABLE.test(text)) return text;
   const { text: kept, cut } = cutText(text, maxBytes - ELLIPSIS_BYTES);
   const line = kept.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
   return cut ? `${line}…` : line;
 }
 
 const ELLIPSIS_BYTES = 3;
+/** What takes one byte a character, and is one line as it is. */
+const PRINTABLE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** As many leading items as fit. */
 export function cutList<T>(

@@ -1,10 +1,8 @@
 import { ceType, type EventName, wholeMilliseconds } from "../headers.ts";
-import { jsonLength, oneLine, short } from "../text.ts";
+import { oneLine, short } from "../text.ts";
 import type { Activity } from "./activity.ts";
 import { OCSF_VERSION } from "./classes.ts";
-
-/** An event on its way into JSON: what is `undefined` is left out. */
-export type Attributes = Record<string, unknown>;
+import { type Json, json, list, member, part } from "./json.ts";
 
 /** What every event says of itself. */
 export interface Context {
@@ -62,46 +60,57 @@ export interface Headline {
 
 const MESSAGE_BYTES = 512;
 
-/** Attributes of OCSF's base event, and the metadata object. */
-export function baseEvent(context: Context, headline: Headline): Attributes {
-  const { activity, severity, message, session, profiles } = headline;
-  const { uid, name, category, activities } = activity.class;
-  const caption = activities[activity.id] ?? "Other";
-  return {
-    activity_id: activity.id,
-    activity_name: caption,
-    category_uid: category.uid,
-    category_name: category.name,
-    class_uid: uid,
-    class_name: name,
-    // OCSF: the class's number, two digits further left, and the activity's.
-    type_uid: uid * 100 + activity.id,
-    type_name: `${name}: ${caption}`,
-    time: wholeMilliseconds(context.time),
-    severity_id: SEVERITY[severity],
-    severity: SEVERITY_NAMES[SEVERITY[severity]],
-    message: oneLine(message, MESSAGE_BYTES),
-    metadata: {
-      version: OCSF_VERSION,
-      uid: context.id,
-      event_code: ceType(context.name),
-      sequence: context.sequence,
-      correlation_uid: session,
-      log_provider: context.source,
-      profiles: profiles === undefined || profiles.length === 0 ? undefined : profiles,
-      product: product(context),
-    },
-  };
+/** The beginning of an event: attributes of OCSF's base event, and the metadata object. Its own attributes follow. */
+export function baseEvent(context: Context, headline: Headline): string {
+  const { activity, severity, message, session, profiles = [] } = headline;
+  const { id, name, time, sequence } = context;
+  const severityId = SEVERITY[severity];
+  return `{${activityPart(activity)},"time":${wholeMilliseconds(time)},"severity_id":${severityId},"severity":"${
+    SEVERITY_NAMES[severityId]
+  }","message":${json(oneLine(message, MESSAGE_BYTES))},"metadata":{"version":"${OCSF_VERSION}","uid":${json(
+    id,
+  )},"event_code":"${ceType(name)}","sequence":${json(sequence)}${member(',"correlation_uid":', session)}${provider(
+    context,
+    profiles,
+  )}}`;
+}
+
+/** By the number of the event's type. */
+const activities = new Map<number, string>();
+
+function activityPart({ class: { uid, name, category, activities: captions }, id }: Activity): string {
+  // OCSF: the class's number, two digits further left, and the activity's.
+  const type = uid * 100 + id;
+  const known = activities.get(type);
+  if (known !== undefined) return known;
+  const caption = captions[id] ?? "Other";
+  const made =
+    `"activity_id":${id},"activity_name":"${caption}","category_uid":${category.uid},"category_name":"${category.name}",` +
+    `"class_uid":${uid},"class_name":"${name}","type_uid":${type},"type_name":"${name}: ${caption}"`;
+  activities.set(type, made);
+  return made;
+}
+
+/** What of the metadata is the same for all events of a run that have the same profiles: as it was last. */
+let lastProvider: { source: string; run: Run | undefined; byProfiles: Map<string, string> } | undefined;
+
+function provider(context: Context, profiles: readonly string[]): string {
+  const { source, run } = context;
+  if (lastProvider?.source !== source || lastProvider.run !== run) {
+    lastProvider = { source, run, byProfiles: new Map() };
+  }
+  const key = profiles.join();
+  const known = lastProvider.byProfiles.get(key);
+  if (known !== undefined) return known;
+  const made = `,"log_provider":${json(source)}${part(',"profiles":', list(profiles.map(json)))},"product":${product(context)}`;
+  lastProvider.byProfiles.set(key, made);
+  return made;
 }
 
 /** The gateway. */
-export function product({ source, run }: Context): Attributes {
-  return {
-    name: "bqtape",
-    vendor_name: "bqtape",
-    uid: source,
-    version: run === undefined ? undefined : short(run.version, 64),
-  };
+export function product({ source, run }: Context): Json {
+  const version = run === undefined ? undefined : short(run.version, 64);
+  return `{"name":"bqtape","vendor_name":"bqtape","uid":${json(source)}${member(',"version":', version)}}`;
 }
 
 /** Bytes of an event's value at most (DESIGN, "Topics"). */
@@ -110,7 +119,10 @@ export const MAX_EVENT_BYTES = 32 * 1024;
 /** Bytes of SQL that are left when an event would be too large otherwise. */
 const LEAST_SQL = 2 * 1024;
 
-/** What {@link encodeEvent} may take from an event that is too large, in this order. */
+/** An event on its way into something smaller. */
+type Attributes = Record<string, unknown>;
+
+/** What {@link fitEvent} may take from an event that is too large, in this order. */
 const EXPENDABLE: readonly ((event: Attributes) => void)[] = [
   (event) => remove(event.http_request, "http_headers"),
   (event) => remove(event.http_response, "http_headers"),
@@ -128,24 +140,25 @@ export interface Loss {
   readonly bytes: number;
 }
 
-/** The value of an event's record: JSON of {@link MAX_EVENT_BYTES} at most. */
-export function encodeEvent(event: Attributes, loss: Loss = { cut: false, bytes: 0 }): string {
-  if (loss.cut) noteLoss(event, jsonLength(event) + loss.bytes);
-  let value = JSON.stringify(event);
+/** The value of an event's record: the event, made smaller where it would have more than {@link MAX_EVENT_BYTES}. */
+export function fitEvent(event: Json, loss: Loss = { cut: false, bytes: 0 }): Json {
+  if (!loss.cut && fits(event)) return event;
+  const smaller = JSON.parse(event) as Attributes;
+  const untruncated = Buffer.byteLength(event) + loss.bytes;
+  noteLoss(smaller, untruncated);
+  let value = JSON.stringify(smaller);
   if (fits(value)) return value;
-  const untruncated = Buffer.byteLength(value) + loss.bytes;
   for (const take of EXPENDABLE) {
-    take(event);
-    noteLoss(event, untruncated);
-    value = JSON.stringify(event);
+    take(smaller);
+    value = JSON.stringify(smaller);
     if (fits(value)) return value;
   }
-  throw new RangeError(`an event of ${value.length} bytes cannot be made small enough`);
+  throw new RangeError(`an event of ${Buffer.byteLength(value)} bytes cannot be made small enough`);
 }
 
 /** UTF-8 has three bytes at most for each of UTF-16's units. */
-function fits(json: string): boolean {
-  return json.length * 3 <= MAX_EVENT_BYTES || Buffer.byteLength(json) <= MAX_EVENT_BYTES;
+function fits(event: Json): boolean {
+  return event.length * 3 <= MAX_EVENT_BYTES || Buffer.byteLength(event) <= MAX_EVENT_BYTES;
 }
 
 /** OCSF counts `untruncated_size` of an event in kilobytes. */

@@ -1,54 +1,76 @@
 import { isIP } from "node:net";
 import type { HeaderList, Source } from "../../../recording/events.ts";
+import { memoize } from "../../../recording/memoize.ts";
 import type { Asked } from "../asked.ts";
 import { BOUNDS } from "../asked.ts";
 import type { KnownPrincipal } from "../sessions.ts";
-import { cutList, short } from "../text.ts";
-import type { Attributes } from "./event.ts";
+import { short } from "../text.ts";
+import { isPlain, type Json, json, list, member, part } from "./json.ts";
 
 /** Who asked: OCSF's actor wants one of user and session at least. */
 export function actor(
   user: string | undefined,
   session: string | undefined,
   principal: KnownPrincipal | undefined,
-): Attributes {
-  return {
-    user: userOf(user, principal),
-    session: session === undefined ? undefined : { uid: session },
-  };
+): Json {
+  const known = principal === undefined ? undefined : actors.get(principal);
+  if (known?.user === user && known?.session === session && known !== undefined) return known.text;
+  const of = session === undefined ? undefined : `{"uid":${json(session)}}`;
+  const text = `{"user":${userOf(user, principal)}${part(',"session":', of)}}`;
+  if (principal !== undefined) actors.set(principal, { user, session, text });
+  return text;
 }
 
-export function userOf(user: string | undefined, principal: KnownPrincipal | undefined): Attributes {
+interface KnownActor {
+  readonly user: string | undefined;
+  readonly session: string | undefined;
+  readonly text: Json;
+}
+
+/** Of a principal, the last one: it is the same for all exchanges of a session. */
+const actors = new WeakMap<KnownPrincipal, KnownActor>();
+
+export function userOf(user: string | undefined, principal: KnownPrincipal | undefined): Json {
   const name = user ?? principal?.user;
-  const groups = principal?.groups.map((each) => ({ name: each }));
-  return {
-    name: name === undefined || name === "" ? "unknown" : name,
-    uid: principal?.subject,
-    groups: groups === undefined || groups.length === 0 ? undefined : groups,
-    type_id: name === undefined ? 0 : 1,
-    type: name === undefined ? "Unknown" : "User",
-  };
+  const groups = list(principal?.groups.map((each) => `{"name":${json(each)}}`) ?? []);
+  const type = name === undefined ? '"type_id":0,"type":"Unknown"' : '"type_id":1,"type":"User"';
+  return `{"name":${json(name === undefined || name === "" ? "unknown" : name)}${member(
+    ',"uid":',
+    principal?.subject,
+  )}${part(',"groups":', groups)},${type}}`;
 }
 
 /** IPv4 in IPv6's clothes (RFC 4291, section 2.5.5.2): a dual-stack listener shows IPv4 agents like that. */
 const MAPPED = /^::ffff:(?=\d+\.)/i;
 
-export function sourceEndpoint(source: Source | undefined): Attributes {
-  const ip = source?.address.replace(MAPPED, "") ?? "";
-  return isIP(ip) === 0 ? { name: "unknown" } : { ip, port: portOf(source?.port) };
+export function sourceEndpoint(source: Source | undefined): Json {
+  const ip = sourceAddress(source?.address ?? "");
+  return ip === "" ? '{"name":"unknown"}' : `{"ip":"${ip}"${member(',"port":', portOf(source?.port))}}`;
 }
+
+/** Empty when it is none. */
+const sourceAddress = memoize((address) => {
+  const ip = address.replace(MAPPED, "");
+  return isIP(ip) === 0 || !isPlain(ip) ? "" : ip;
+});
 
 /** Host and port of a CONNECT authority; undefined when it is neither. */
-export function authorityEndpoint(authority: string): Attributes | undefined {
-  const { host, port } = splitAuthority(authority);
-  if (host === "") return undefined;
-  return isIP(host) === 0 ? { hostname: host, port } : { ip: host, port };
+export function authorityEndpoint(authority: string): Json | undefined {
+  const { host, endpoint } = splitAuthority(authority);
+  return host === "" ? undefined : endpoint;
 }
 
-function splitAuthority(authority: string): { host: string; port: number | undefined } {
+const splitAuthority = memoize((authority) => {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|(.*?))(?::(\d{1,5}))?$/s.exec(authority) ?? [];
-  return { host: bracketed ?? plain ?? "", port: digits === undefined ? undefined : portOf(Number(digits)) };
-}
+  const host = bracketed ?? plain ?? "";
+  const port = member(',"port":', digits === undefined ? undefined : portOf(Number(digits)));
+  return {
+    host,
+    endpoint: `{"${isIP(host) === 0 ? "hostname" : "ip"}":${json(host)}${port}}`,
+    /** Members of a URL: the first has no comma in front. */
+    url: `${host === "" ? "" : `,"hostname":${json(host)}`}${port}`,
+  };
+});
 
 function portOf(port: number | undefined): number | undefined {
   return port !== undefined && Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : undefined;
@@ -71,27 +93,21 @@ export function httpRequest(
   { request }: Asked,
   headers: BoundHeaders | undefined,
   bodyLength: number | undefined,
-): Attributes {
+): Json {
   const { method, authority, path, query, httpVersion, userAgent } = request;
-  const { host, port } = splitAuthority(authority);
-  const target = method === "CONNECT" ? undefined : path;
-  return {
-    uid: exchange,
-    http_method: METHODS.has(method) ? method : undefined,
-    url: {
-      hostname: host === "" ? undefined : host,
-      port,
-      path: target,
-      query_string: query,
-      scheme: method === "CONNECT" ? undefined : "https",
-      // OCSF wants a path or the whole.
-      url_string: target === undefined ? authority : undefined,
-    },
-    version: httpVersion === "" ? undefined : httpVersion,
-    user_agent: userAgent,
-    http_headers: headers?.list,
-    body_length: bodyLength,
-  };
+  const connect = method === "CONNECT";
+  const url =
+    splitAuthority(authority).url +
+    member(',"path":', connect ? undefined : path) +
+    member(',"query_string":', query) +
+    // OCSF wants a path or the whole.
+    (connect ? `,"url_string":${json(authority)}` : ',"scheme":"https"');
+  return `{"uid":${json(exchange)}${member(',"http_method":', METHODS.has(method) ? method : undefined)},"url":{${url.slice(
+    1,
+  )}}${member(',"version":', httpVersion === "" ? undefined : httpVersion)}${member(
+    ',"user_agent":',
+    userAgent,
+  )}${part(',"http_headers":', headers?.list)}${member(',"body_length":', bodyLength)}}`;
 }
 
 /** A method that OCSF has no name for. */
@@ -105,7 +121,7 @@ const MAX_HEADER_NAME = 64;
 
 /** Headers as events have them: the first of them. */
 export interface BoundHeaders {
-  readonly list: readonly Attributes[] | undefined;
+  readonly list: Json | undefined;
   /** How many there were. */
   readonly count: number;
   /** Characters that were left out. */
@@ -113,48 +129,59 @@ export interface BoundHeaders {
 }
 
 export function boundHeaders(headers: HeaderList): BoundHeaders {
-  const list = cutList(
-    headers.slice(0, MAX_HEADERS).map(([name, value]) => ({
-      name: short(name, MAX_HEADER_NAME),
-      value: short(value, BOUNDS.name),
-    })),
-    MAX_HEADERS,
-    MAX_HEADERS_LENGTH,
-    ({ name, value }) => name.length + value.length,
-  );
+  const kept: Json[] = [];
+  let left = MAX_HEADERS_LENGTH;
+  let isFull = false;
   let lost = 0;
-  for (const [name, value] of headers) lost += name.length + value.length;
-  for (const { name, value } of list) lost -= name.length + value.length;
-  return { list: list.length === 0 ? undefined : list, count: headers.length, lost };
+  for (const [name, value] of headers) {
+    lost += name.length + value.length;
+    if (isFull || kept.length === MAX_HEADERS) continue;
+    const bound = short(value, BOUNDS.name);
+    const { length, text } = headerName(name);
+    left -= length + bound.length;
+    isFull = left < 0;
+    if (isFull) continue;
+    kept.push(`{"name":${text},"value":${json(bound)}}`);
+    lost -= length + bound.length;
+  }
+  return { list: list(kept), count: headers.length, lost };
 }
 
-const BIGQUERY = { type_id: 99, type: "BigQuery" };
+const headerName = memoize((name) => {
+  const bound = short(name, MAX_HEADER_NAME);
+  return { length: bound.length, text: json(bound) };
+});
+
+/** What a statement is about. */
+export interface Target {
+  readonly name: string | undefined;
+  readonly uid: string;
+}
+
+export function database({ project, dataset }: NonNullable<Asked["operation"]>): Target {
+  return { name: dataset ?? project, uid: joined(project, dataset) };
+}
 
 /** OCSF knows no warehouse, so the kind of database is said in its own words. */
-export function database({ project, dataset }: NonNullable<Asked["operation"]>): Attributes {
-  return { ...BIGQUERY, name: dataset ?? project, uid: joined(project, dataset) };
+export function databaseObject({ name, uid }: Target): Json {
+  return `{"type_id":99,"type":"BigQuery"${member(',"name":', name)},"uid":${json(uid)}}`;
 }
 
 export function table({
   project,
   dataset,
   table: name,
-}: NonNullable<Asked["operation"]>): Attributes | undefined {
-  if (name === undefined) return undefined;
-  return { name, uid: joined(project, dataset, name) };
+}: NonNullable<Asked["operation"]>): Target | undefined {
+  return name === undefined ? undefined : { name, uid: joined(project, dataset, name) };
 }
 
 function joined(...parts: readonly (string | undefined)[]): string {
-  return parts.filter((part) => part !== undefined).join(".");
+  return parts.filter((each) => each !== undefined).join(".");
 }
 
-/** OCSF's number for a project of Google Cloud (account, `type_id`). */
-const GCP_PROJECT = { type_id: 11, type: "GCP Project" };
-
-export function cloud(project: string | undefined, location: string | undefined): Attributes {
-  return {
-    provider: "GCP",
-    account: project === undefined ? undefined : { ...GCP_PROJECT, uid: project },
-    region: location,
-  };
+export function cloud(project: string | undefined, location: string | undefined): Json {
+  // OCSF's number for a project of Google Cloud (account, `type_id`).
+  const account =
+    project === undefined ? undefined : `{"type_id":11,"type":"GCP Project","uid":${json(project)}}`;
+  return `{"provider":"GCP"${part(',"account":', account)}${member(',"region":', location)}}`;
 }
