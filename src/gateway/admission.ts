@@ -134,6 +134,8 @@ export class Admission {
       forget();
       live.leave();
     });
+    // Others of its connections may still be told that it is over.
+    if (live.over !== undefined) socket.destroy();
     return {
       ...granted,
       session,

@@ -96,6 +96,12 @@ export function overBecause(state: SessionState, now: number, idle: number): Ove
   return now - (state.seenAt ?? state.startedAt) > idle ? "idle" : undefined;
 }
 
+/** Why a session is over that is not active any more: of one whose time was up, which time. */
+export function closedBecause({ state, because }: SessionState): Over {
+  if (state !== "ended") return "revoked";
+  return because === "expired" || because === "not-renewed" || because === "idle" ? because : "ended";
+}
+
 /** When it has to be renewed; its hard end, if it need not be. */
 export function renewBefore({ startedAt, renewedAt, renewal, expiresAt }: SessionState): number {
   return renewal === undefined ? expiresAt : Math.min(expiresAt, (renewedAt ?? startedAt) + renewal);

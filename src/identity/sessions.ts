@@ -1,6 +1,14 @@
 import type { Principal } from "../recording/events.ts";
 import type { Identified, Unidentified } from "./identify.ts";
-import { isSame, merge, type Over, overBecause, principalOf, type SessionState } from "./session-state.ts";
+import {
+  closedBecause,
+  isSame,
+  merge,
+  type Over,
+  overBecause,
+  principalOf,
+  type SessionState,
+} from "./session-state.ts";
 
 /** What became known of sessions. */
 export interface SessionUpdate {
@@ -88,7 +96,7 @@ export class Sessions {
     this.#states.set(state.id, merged);
     const live = this.#live.get(state.id);
     if (live === undefined) return;
-    if (merged.state !== "active") live.end(merged.state);
+    if (merged.state !== "active") live.end(closedBecause(merged));
     else live.principal = principalOf(merged);
   }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { SessionLedger, type SharedLog, type SharedLogReader } from "../../src/identity/session-ledger.ts";
 import {
+  closedBecause,
   merge,
   type Over,
   overBecause,
@@ -60,6 +61,15 @@ test("nobody can put off a session's hard end", () => {
   const later = merge(state("o-1"), state("o-1", { expiresAt: now + 9 * HOUR, renewedAt: now }));
   assert.equal(later.expiresAt, now + HOUR);
   assert.equal(renewBefore(state("o-1", { renewal: 9 * HOUR })), now + HOUR);
+});
+
+test("of a session whose time was up it is told which time", () => {
+  const closed = (how: SessionState["state"], because: string) =>
+    closedBecause(state("o-1", { state: how, because }));
+  assert.deepEqual(
+    [closed("ended", "idle"), closed("ended", "owner"), closed("revoked", "idle")],
+    ["idle", "ended", "revoked"],
+  );
 });
 
 const OVER: readonly (readonly [what: string, state: SessionState, over: Over | undefined])[] = [

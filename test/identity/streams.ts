@@ -45,7 +45,7 @@ export async function stream({ port, ca }: Target, token: string): Promise<Strea
   response.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
     response.pause();
-    setTimeout(() => response.resume(), 10);
+    setTimeout(() => response.resume(), 2);
   });
   response.on("error", () => undefined);
   const { promise: over, resolve } = Promise.withResolvers<{ bytes: number; whole: boolean }>();
