@@ -72,8 +72,19 @@ export async function openAgentFiles({
 
 async function defaultProject({ credential }: Config): Promise<string> {
   const environment = process.env.GOOGLE_CLOUD_PROJECT;
-  if (credential.type !== "service-account") return environment ?? "bqtape";
-  return (await readServiceAccount(credential.keyFile)).project_id ?? environment ?? "bqtape";
+  switch (credential.type) {
+    case "service-account":
+      return (await readServiceAccount(credential.keyFile)).project_id ?? environment ?? "bqtape";
+    case "impersonate":
+      return projectOf(credential.target) ?? environment ?? "bqtape";
+    default:
+      return environment ?? "bqtape";
+  }
+}
+
+/** The project that a service account is of ("Service accounts overview": NAME@PROJECT.iam.gserviceaccount.com). */
+function projectOf(email: string): string | undefined {
+  return /@([a-z][a-z0-9-]*)\.iam\.gserviceaccount\.com$/.exec(email)?.[1];
 }
 
 /** Whole or not at all: an agent may be reading it. */

@@ -3,19 +3,20 @@ import type { AddressInfo } from "node:net";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
-import { INTERCEPTED_HOSTS } from "../bigquery/hosts.ts";
+import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
 import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import type { Credential } from "../credentials/credential.ts";
-import { openCredential } from "../credentials/google.ts";
+import { type Credentials, openCredentials } from "../credentials/per-group.ts";
+import { type KeyHolder, SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
 import { Upstream } from "../gateway/upstream.ts";
+import type { Identify } from "../identity/identify.ts";
 import { loopbackIdentity } from "../identity/loopback.ts";
 import { Journal } from "../recording/journal.ts";
 import { Recorder } from "../recording/recorder.ts";
@@ -35,8 +36,13 @@ export interface RelayOptions {
   readonly end: SharedArrayBuffer;
   /** Where delivery tells up to where Kafka has acknowledged the journal. */
   readonly acknowledged: SharedArrayBuffer;
-  /** How tunnels find and judge addresses. Default: the system's resolver, and public addresses alone. */
-  readonly network?: Pick<TunnelOptions, "resolve" | "permit"> | undefined;
+  readonly network?: Network | undefined;
+}
+
+/** What a gateway takes from around it. */
+export interface Network extends Pick<TunnelOptions, "resolve" | "permit"> {
+  /** Who is behind a connection. Default: the person whose machine it is. */
+  readonly identify?: Identify;
 }
 
 /** The part of a gateway that carries traffic; there is one in each worker. */
@@ -55,12 +61,16 @@ export interface Relay {
   close(): Promise<void>;
 }
 
+/** Bounds of requests for access tokens: an exchange waits for them. */
+const TOKEN_REQUESTS = { headersTimeout: 30_000, bodyTimeout: 30_000, maxResponseSize: 1024 * 1024 };
+
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
   readonly leaves: LeafStore;
   readonly uploads: ResumableUploads;
-  readonly credential: Credential;
+  readonly placeholders: SessionPlaceholders;
+  readonly credentials: Credentials;
 }
 
 /**
@@ -72,17 +82,18 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const trust = await trustedUpstream(config.upstream.caFile);
-  const dispatcher = new Agent({ connect: { secureContext: trust } });
+  const dispatcher = new Agent({ connect: { secureContext: trust }, ...TOKEN_REQUESTS });
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,
     ...(await openAuthorityParts(next, log)),
-    credential: await openCredential(next.credential, dispatcher),
+    credentials: await openCredentials(next.credential, dispatcher),
   });
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
-  const { journal: name, after, end, acknowledged, network } = options;
+  const { journal: name, after, end, acknowledged } = options;
+  const { identify = loopbackIdentity(), ...network } = options.network ?? {};
   const directory = journalDirectory(config.dataDir, name);
   const { maxBytes } = config.recording.journal;
   const journal = await Journal.open({ directory, maxBytes, after, end, acknowledged });
@@ -102,20 +113,26 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   await journal.commit("fsync");
 
   const { limits } = config;
+  const placeholders = {
+    issue: (holder: KeyHolder) => current.placeholders.issue(holder),
+    fault: (credential: string, holder: KeyHolder) => current.placeholders.fault(credential, holder),
+    faultOfAssertion: (assertion: string, holder: KeyHolder) =>
+      current.placeholders.faultOfAssertion(assertion, holder),
+  };
   const gateway = new Gateway({
     recorder,
-    credential: {
-      get name() {
-        return current.credential.name;
+    credentials: {
+      get groups() {
+        return current.credentials.groups;
       },
-      token: () => current.credential.token(),
+      of: (principal) => current.credentials.of(principal),
     },
     leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
     uploads: {
       tag: (uploadId, session) => current.uploads.tag(uploadId, session),
       isOf: (uploadId, session, tag) => current.uploads.isOf(uploadId, session, tag),
     },
-    identify: loopbackIdentity(),
+    identify,
     limits,
     upstream: new Upstream({ overrides: config.upstream.overrides, limits, trust }),
     tunnels: new Tunnels({
@@ -125,7 +142,8 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       ...network,
     }),
     tunnelHosts: () => current.config.tunnel.hosts,
-    tokenEndpoint: new TokenEndpoint(placeholder),
+    placeholders,
+    tokenEndpoint: new TokenEndpoint(placeholder, placeholders),
     onFailure: (exchange, { code, message, cause }) => log.error({ exchange, code, err: cause }, message),
   });
   starting.defer(async () => {
@@ -153,7 +171,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
 async function openAuthorityParts(
   config: Config,
   log: Logger,
-): Promise<Pick<Replaceable, "leaves" | "uploads">> {
+): Promise<Pick<Replaceable, "leaves" | "uploads" | "placeholders">> {
   const authority = await openGatewayAuthority(config);
   const { cert } = config.ca;
   if (authority.created)
@@ -164,6 +182,10 @@ async function openAuthorityParts(
   return {
     leaves: await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys }),
     uploads: new ResumableUploads(sharedSecret(authority, "resumable uploads", 32)),
+    placeholders: new SessionPlaceholders(
+      sharedSecret(authority, "placeholder access tokens", 32),
+      (host) => routeHost(host) === "intercept",
+    ),
   };
 }
 

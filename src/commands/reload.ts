@@ -1,6 +1,7 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { keyFiles } from "../config/credential.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { RunningGateway } from "./start-gateway.ts";
@@ -40,8 +41,7 @@ export function reloadOnChange(
   };
   const files = (config: Config): string[] => {
     const { credential, ca } = config;
-    const key = credential.type === "service-account" ? [credential.keyFile] : [];
-    return [...(file === undefined ? [] : [file]), ca.cert, ...key];
+    return [...(file === undefined ? [] : [file]), ca.cert, ...keyFiles(credential)];
   };
   const watch = (config: Config): void => {
     for (const path of files(config)) watchFile(path, { interval: LOOK_INTERVAL, persistent: false }, reload);

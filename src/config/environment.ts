@@ -15,7 +15,8 @@ const OTHERS: ReadonlySet<string> = new Set(["BQTAPE_CONFIG"]);
  * @throws {ConfigError} for a variable that names no key.
  */
 export function overlayEnvironment(file: JsonObject, environment: NodeJS.ProcessEnv): JsonObject {
-  const keys = new Map(configKeys().map((path) => [variableName(path), path]));
+  const named = configKeys().filter((path) => !path.includes(EACH));
+  const keys = new Map(named.map((path) => [variableName(path), path]));
   const result = structuredClone(file);
   // Shorter names first, so that BQTAPE_CREDENTIAL_FILE refines what BQTAPE_CREDENTIAL has set.
   for (const [name, value] of Object.entries(environment).sort(([a], [b]) => a.length - b.length)) {
@@ -33,6 +34,9 @@ export function variableName(path: readonly string[]): string {
   return `BQTAPE_${words.join("_")}`;
 }
 
+/** In a path: whichever item of a list. */
+export const EACH = "*";
+
 /** The path of every key, objects included. */
 export function configKeys(): string[][] {
   const schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" });
@@ -40,7 +44,8 @@ export function configKeys(): string[][] {
   const visit = (node: unknown, path: string[]): void => {
     if (typeof node !== "object" || node === null) return;
     if (path.length > 0) paths.set(path.join("."), path);
-    const { properties, anyOf, oneOf } = node as Record<"properties" | "anyOf" | "oneOf", object | undefined>;
+    const { properties, items, anyOf, oneOf } = node as Partial<Record<string, object>>;
+    if (items !== undefined) visit(items, [...path, EACH]);
     for (const [key, child] of Object.entries(properties ?? {})) visit(child, [...path, key]);
     for (const branch of Object.values(anyOf ?? oneOf ?? {})) visit(branch, path);
   };

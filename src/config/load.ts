@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
-import { configKeys, overlayEnvironment } from "./environment.ts";
+import { credentialWithAbsolutePaths } from "./credential.ts";
+import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
 import type { KafkaConfig } from "./kafka.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -76,7 +77,8 @@ function explainIssue(issue: z.core.$ZodIssue): string {
     const known = configKeys()
       .filter(
         (candidate) =>
-          candidate.length === path.length + 1 && path.every((step, at) => step === candidate[at]),
+          candidate.length === path.length + 1 &&
+          path.every((step, at) => step === candidate[at] || (candidate[at] === EACH && /^\d+$/.test(step))),
       )
       .map((candidate) => candidate.at(-1));
     const secret = issue.keys.find((name) => known.includes(`${name}File`) && known.includes(`${name}Env`));
@@ -113,12 +115,7 @@ function withAbsolutePaths(config: Config, base: string): Config {
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
     dataDir: resolve(base, config.dataDir),
     ca: { cert: resolve(base, config.ca.cert), key: resolve(base, config.ca.key) },
-    credential:
-      credential.type === "service-account"
-        ? { ...credential, keyFile: resolve(base, credential.keyFile) }
-        : credential.type === "access-token-file"
-          ? { ...credential, file: resolve(base, credential.file) }
-          : credential,
+    credential: credentialWithAbsolutePaths(credential, base),
     upstream:
       upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
   };

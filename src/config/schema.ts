@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { credentialSchema } from "./credential.ts";
 import { kafkaSchema } from "./kafka.ts";
-import { byteSize, duration, httpUrl } from "./values.ts";
+import { byteSize, duration, httpOrigin } from "./values.ts";
 
 /*
  * Every key that bqtape knows, with its default. Descriptions are for people: `--help`, errors and the documentation
@@ -26,41 +27,8 @@ const listenAddress = z.string().transform((value, context): ListenAddress => {
   return { host, port: Number(port) };
 });
 
-const origin = z.string().transform((value, context): string => {
-  const url = URL.parse(value);
-  if (
-    url === null ||
-    !/^https?:$/.test(url.protocol) ||
-    url.origin !== value.replace(/\/$/, "").toLowerCase()
-  ) {
-    context.addIssue({ code: "custom", message: 'expected an origin, such as "https://127.0.0.1:9443"' });
-    return z.NEVER;
-  }
-  return url.origin;
-});
-
 const tunnelHost = z.string().regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/, {
   error: 'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
-});
-
-const credentialKinds = [
-  z.strictObject({
-    type: z.literal("service-account"),
-    keyFile: z.string().min(1).describe("Google's JSON key of the service account"),
-    tokenUrl: httpUrl.optional().describe("token endpoint; default: token_uri of the key file"),
-  }),
-  z.strictObject({ type: z.literal("application-default") }),
-  z.strictObject({
-    type: z.literal("access-token-file"),
-    file: z.string().min(1).describe("holds one access token; read again when it changes"),
-  }),
-] as const;
-
-const credential = z.discriminatedUnion("type", credentialKinds, {
-  error: ({ code }) =>
-    code === "invalid_union"
-      ? `expected one of ${credentialKinds.map((kind) => kind.shape.type.value).join(", ")}`
-      : undefined,
 });
 
 /**
@@ -102,10 +70,13 @@ const sections = z.strictObject({
       loopback: z.boolean().default(false).describe("true: processes of this machine need no token"),
     })
     .prefault({}),
-  credential: credential.describe("what the gateway shows BigQuery"),
+  credential: credentialSchema.describe("what the gateway shows BigQuery"),
   upstream: z
     .strictObject({
-      overrides: z.record(z.string(), origin).default({}).describe("BigQuery host → origin to use instead"),
+      overrides: z
+        .record(z.string(), httpOrigin)
+        .default({})
+        .describe("BigQuery host → origin to use instead"),
       caFile: z
         .string()
         .min(1)
@@ -189,4 +160,3 @@ export const configSchema = sections.superRefine(({ recording, kafka }, context)
 });
 
 export type Config = z.output<typeof configSchema>;
-export type CredentialConfig = Config["credential"];

@@ -49,4 +49,18 @@ export const duration = z.string().transform((value, context) => {
 
 export const httpUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
 
+/** Scheme, host and port: `https://127.0.0.1:9443`. */
+export const httpOrigin = z.string().transform((value, context): string => {
+  const url = URL.parse(value);
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.origin !== value.replace(/\/$/, "").toLowerCase()
+  ) {
+    context.addIssue({ code: "custom", message: 'expected an origin, such as "https://127.0.0.1:9443"' });
+    return z.NEVER;
+  }
+  return url.origin;
+});
+
 export const fileName = z.string().min(1);

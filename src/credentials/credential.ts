@@ -21,6 +21,11 @@ export interface Token {
   readonly expiresAt: number;
 }
 
+/** Whether something can be an access token as a header carries it (RFC 6750, section 2.1: visible ASCII, no spaces). */
+export function isAccessToken(value: unknown): value is string {
+  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value);
+}
+
 /** A token is fetched anew this long before it expires, while the old one still serves. */
 const AHEAD = 5 * 60_000;
 /** A token that is this close to its end is not used any more: it could expire on its way. */

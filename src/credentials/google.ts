@@ -1,12 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { GoogleAuth, JWT } from "google-auth-library";
 import { type Dispatcher, fetch } from "undici";
-import type { CredentialConfig } from "../config/schema.ts";
-import { type Credential, CredentialError, TokenCache } from "./credential.ts";
+import type { CredentialKind } from "../config/credential.ts";
+import { type Credential, CredentialError, isAccessToken, TokenCache } from "./credential.ts";
+import { impersonated } from "./impersonate.ts";
 import { accessTokenFile } from "./token-file.ts";
 
 /** All that the gateway asks for: BigQuery, data and jobs. */
 const SCOPES = ["https://www.googleapis.com/auth/bigquery"];
+/** Of tokens that make tokens of other accounts, and nothing else (IAM Credentials, "Authorization scopes"). */
+const IMPERSONATION_SCOPES = ["https://www.googleapis.com/auth/iam"];
 /** google-auth-library asks here whatever the key file says. */
 const GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token";
 /** Milliseconds; of a token whose end its source does not tell. */
@@ -16,36 +19,47 @@ const ASSUMED_LIFE = 10 * 60_000;
  * The credential that the configuration names.
  *
  * @param dispatcher how token requests travel: never through a proxy of the environment, which may be this gateway.
+ * @param where its key in the configuration, for errors.
  * @throws {CredentialError} when a file that it needs cannot be read or is not what it should be.
  */
-export async function openCredential(config: CredentialConfig, dispatcher: Dispatcher): Promise<Credential> {
+export async function openCredential(
+  config: CredentialKind,
+  dispatcher: Dispatcher,
+  where: string,
+  scopes: readonly string[] = SCOPES,
+): Promise<Credential> {
   switch (config.type) {
     case "service-account":
-      return await serviceAccount(config.keyFile, config.tokenUrl, dispatcher);
+      return await serviceAccount(config, dispatcher, where, scopes);
     case "application-default":
-      return await applicationDefault(dispatcher);
+      return await applicationDefault(dispatcher, scopes);
     case "access-token-file":
-      return accessTokenFile(config.file);
+      return accessTokenFile(config.file, where);
+    case "impersonate": {
+      const source = await openCredential(config.source, dispatcher, `${where}.source`, IMPERSONATION_SCOPES);
+      return impersonated(config, source, scopes, dispatcher);
+    }
   }
 }
 
 async function serviceAccount(
-  keyFile: string,
-  tokenUrl: string | undefined,
+  { keyFile, tokenUrl }: { readonly keyFile: string; readonly tokenUrl?: string | undefined },
   dispatcher: Dispatcher,
+  where: string,
+  scopes: readonly string[],
 ): Promise<Credential> {
-  const key = await readServiceAccount(keyFile);
+  const key = await readServiceAccount(keyFile, where);
   const client = new JWT({
     email: key.client_email,
     key: key.private_key,
     keyId: key.private_key_id,
-    scopes: SCOPES,
+    scopes: [...scopes],
     transporterOptions: { fetchImplementation: directFetch(dispatcher, tokenUrl ?? key.token_uri) },
   });
   return new TokenCache(key.client_email, async () => {
     try {
       const { access_token: value, expiry_date: expiresAt } = await client.authorize();
-      if (typeof value !== "string") throw new Error("the token endpoint answered without a token");
+      if (!isAccessToken(value)) throw new Error("the token endpoint answered without a token");
       return { value, expiresAt: expiresAt ?? Date.now() + ASSUMED_LIFE };
     } catch (cause) {
       throw unavailable(`no access token for ${key.client_email} from ${tokenUrl ?? key.token_uri}`, cause);
@@ -53,9 +67,14 @@ async function serviceAccount(
   });
 }
 
-async function applicationDefault(dispatcher: Dispatcher): Promise<Credential> {
+async function applicationDefault(dispatcher: Dispatcher, scopes: readonly string[]): Promise<Credential> {
   const transporterOptions = { fetchImplementation: directFetch(dispatcher) };
-  const auth = new GoogleAuth({ scopes: SCOPES, clientOptions: { transporterOptions } });
+  const auth = new GoogleAuth({
+    scopes: [...scopes],
+    clientOptions: { transporterOptions },
+    // It is not used; without one the library asks Cloud Resource Manager, which these scopes do not open.
+    projectId: "none",
+  });
   const { client_email: name = "application-default" } = await auth
     .getCredentials()
     .catch((cause: unknown) => {
@@ -68,7 +87,7 @@ async function applicationDefault(dispatcher: Dispatcher): Promise<Credential> {
     try {
       const client = await auth.getClient();
       const { token } = await client.getAccessToken();
-      if (typeof token !== "string") throw new Error("the token endpoint answered without a token");
+      if (!isAccessToken(token)) throw new Error("the token endpoint answered without a token");
       return { value: token, expiresAt: client.credentials.expiry_date ?? Date.now() + ASSUMED_LIFE };
     } catch (cause) {
       throw unavailable("no access token from application default credentials", cause);
@@ -86,12 +105,12 @@ export interface ServiceAccountKey {
 }
 
 /** @throws {CredentialError} when the file is not a service account's key. */
-export async function readServiceAccount(file: string): Promise<ServiceAccountKey> {
+export async function readServiceAccount(file: string, where = "credential"): Promise<ServiceAccountKey> {
   let value: Partial<ServiceAccountKey> & { readonly type?: unknown };
   try {
     value = JSON.parse(await readFile(file, "utf8")) as typeof value;
   } catch (cause) {
-    throw unavailable(`credential.keyFile ${file} cannot be read as JSON`, cause);
+    throw unavailable(`${where}.keyFile ${file} cannot be read as JSON`, cause);
   }
   const { client_email, private_key, private_key_id = "", project_id, token_uri = GOOGLE_TOKEN_URL } = value;
   if (
@@ -100,7 +119,7 @@ export async function readServiceAccount(file: string): Promise<ServiceAccountKe
     typeof private_key !== "string"
   ) {
     throw new CredentialError(
-      `credential.keyFile ${file} is no service account key: it needs type "service_account", client_email and private_key`,
+      `${where}.keyFile ${file} is no service account key: it needs type "service_account", client_email and private_key`,
     );
   }
   return {

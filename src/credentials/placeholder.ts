@@ -10,8 +10,51 @@ export interface Placeholder {
   readonly publicKey: KeyObject;
 }
 
-const EMAIL = "agent@bqtape.invalid";
+/** What a placeholder's access tokens begin with. */
+export const ACCESS_TOKEN_PREFIX = "bqtape-placeholder-";
+/** Seconds that an access token is good for; Google's own live as long, and so may what asks for them. */
+export const LIFETIME = 3_600;
+/** Seconds by which an agent's clock may differ. */
+export const LEEWAY = 300;
+/** Google's token endpoint as clients name it in the `aud` of an assertion. */
+export const TOKEN_AUDIENCES: readonly string[] = [
+  "https://oauth2.googleapis.com/token",
+  "https://www.googleapis.com/oauth2/v4/token",
+];
+
+const DOMAIN = "bqtape.invalid";
+const EMAIL = `agent@${DOMAIN}`;
 const TOKEN_URI = "https://oauth2.googleapis.com/token";
+
+/** The service account that a session's own placeholder is said to be of. */
+export function sessionEmail(session: string): string {
+  return `${session.toLowerCase().replace(/[^a-z0-9_-]/g, "-")}@${DOMAIN}`;
+}
+
+/** What a placeholder's file holds. */
+export interface PlaceholderContent {
+  readonly email: string;
+  /** Clients' default project. */
+  readonly project: string;
+  readonly privateKey: KeyObject;
+  readonly keyId: string;
+}
+
+/** A service account's key file, as Google Cloud hands it out, of a placeholder. */
+export function placeholderFile({ email, project, privateKey, keyId }: PlaceholderContent): string {
+  const content = {
+    type: "service_account",
+    project_id: project,
+    private_key_id: keyId,
+    private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
+    client_email: email,
+    client_id: "0",
+    auth_uri: "https://accounts.google.com/o/oauth2/auth",
+    token_uri: TOKEN_URI,
+    universe_domain: "googleapis.com",
+  };
+  return JSON.stringify(content, null, 2);
+}
 
 /**
  * Opens the placeholder service-account file, made with a throw-away key when absent (mode 0600). Google's clients take it
@@ -37,21 +80,8 @@ export async function openPlaceholder(file: string, project: string): Promise<Pl
 
 async function create(file: string, project: string): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
-  const text = JSON.stringify(
-    {
-      type: "service_account",
-      project_id: project,
-      private_key_id: randomUUID().replaceAll("-", ""),
-      private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
-      client_email: EMAIL,
-      client_id: "0",
-      auth_uri: "https://accounts.google.com/o/oauth2/auth",
-      token_uri: TOKEN_URI,
-      universe_domain: "googleapis.com",
-    },
-    null,
-    2,
-  );
+  const keyId = randomUUID().replaceAll("-", "");
+  const text = placeholderFile({ email: EMAIL, project, privateKey, keyId });
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.${randomUUID()}`;
   const handle = await open(temporary, "wx", 0o600);

@@ -71,9 +71,10 @@ export class Admission {
         `${authority.host}:${authority.port} is not a host that this gateway serves`,
       );
     }
-    const { principal, session } = identified;
+    const { principal, session, placeholderKey } = identified;
     this.#noteSession(session, principal, source, request.headers["user-agent"]);
-    return { authority, route, source, principal, session };
+    const key = placeholderKey !== undefined && { placeholderKey };
+    return { authority, route, source, principal, session, ...key };
   }
 
   /** Records what came on the proxy port and was no CONNECT. */

@@ -10,4 +10,6 @@ export interface Connection {
   readonly source: Source;
   readonly principal: Principal;
   readonly session: string;
+  /** Modulus (base64url) of the session's own placeholder key; absent: it has none. */
+  readonly placeholderKey?: string;
 }

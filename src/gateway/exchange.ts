@@ -1,11 +1,16 @@
+import type { Description } from "../bigquery/operation.ts";
 import type { Credential } from "../credentials/credential.ts";
+import type { Credentials } from "../credentials/per-group.ts";
+import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
-import { decide } from "../policy/decide.ts";
+import { type Decision, decide } from "../policy/decide.ts";
+import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
 import type { DecisionSummary, ExchangeDenied, OperationSummary, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { redactHeaders, redactTarget, stripSecretParameters } from "../recording/redact.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
+import { checkAgentCredential, keyHolder, MISMATCH } from "./agent-credential.ts";
 import { formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { deadline, grpcTimeout } from "./deadline.ts";
@@ -26,9 +31,10 @@ import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 /** What an exchange needs of the gateway. */
 export interface ExchangeParts extends ReceiveParts {
   readonly recorder: Recorder;
-  readonly credential: Credential;
+  readonly credentials: Credentials;
   readonly upstream: Upstream;
   readonly tokenEndpoint: TokenEndpoint;
+  readonly placeholders: Pick<SessionPlaceholders, "fault">;
   readonly slots: ExchangeSlots;
   /** Told of failures that only the operator can mend. */
   readonly onFailure: (exchange: string, refusal: Refusal) => void;
@@ -42,6 +48,8 @@ interface Exchange {
   readonly held: HeldBody;
   readonly interruption: Interruption;
   answer?: UpstreamAnswer;
+  /** Whose token went upstream, or was to. */
+  credential?: Credential;
   /** Why it was broken off from here. */
   cause?: Error;
 }
@@ -61,6 +69,7 @@ export async function serveExchange(
   try {
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     if (!entered) throw tooMany(parts.limits.exchangesPerSession);
+    await checkAgentCredential(parts.placeholders, connection, agent.request);
     if (connection.route === "answer") await answerInPlace(exchange);
     else await forward(exchange);
   } catch (error) {
@@ -78,16 +87,18 @@ async function forward(exchange: Exchange): Promise<void> {
   const received = await receive(parts, connection, agent, held);
   recording.enter("decide");
   const { description } = received;
-  const decision = decide(description);
+  const credential = parts.credentials.of(connection.principal);
+  const decision = rule(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
   await record(exchange, summarized, decision, received.body);
-  if (!description.known || decision.refusal !== undefined) {
+  if (!description.known || decision.refusal !== undefined || credential === undefined) {
     const { status, reason, message } = decision.refusal ?? NOT_RULED;
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));
   }
 
   recording.enter("credential");
-  const token = await parts.credential.token();
+  exchange.credential = credential;
+  const token = await credential.token();
   recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
   try {
@@ -103,6 +114,16 @@ async function forward(exchange: Exchange): Promise<void> {
     interruption.raise(ENDED);
     answer.abort(ENDED);
   }
+}
+
+/** What cannot be at all is refused as that, whoever asks. */
+function rule(
+  description: Description,
+  credential: Credential | undefined,
+  groups: readonly string[],
+): Decision {
+  const decision = decide(description);
+  return decision.refusal === undefined && credential === undefined ? noCredential(groups) : decision;
 }
 
 const NOT_RULED = {
@@ -167,7 +188,11 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
   return answer;
 }
 
-function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answer: UpstreamAnswer): void {
+function complete(
+  { credential, agent, recording }: Exchange,
+  head: AnswerHead,
+  answer: UpstreamAnswer,
+): void {
   const trailers = answer.trailers.length > 0 ? redactHeaders(answer.trailers) : undefined;
   const grpcStatus = agent.request.grpc ? grpcStatusOf(head, answer) : undefined;
   recording.end({
@@ -177,7 +202,7 @@ function complete({ parts, agent, recording }: Exchange, head: AnswerHead, answe
     answeredBy: "upstream",
     headers: redactHeaders(head.headers),
     ...(trailers !== undefined && { trailers }),
-    credential: parts.credential.name,
+    ...(credential !== undefined && { credential: credential.name }),
   });
 }
 
@@ -187,11 +212,12 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
   const { method, target } = agent.request;
   const body = await held.whole(agent, parts.limits.jsonBody);
   recording.enter("decide");
-  const answer = await parts.tokenEndpoint.answer({ method, target, body });
+  const answer = await parts.tokenEndpoint.answer({ method, target, body }, keyHolder(exchange.connection));
+  const { mismatch } = answer;
   const decision = {
-    effect: "allow",
+    effect: mismatch === undefined ? "allow" : "deny",
     rule: "placeholder",
-    reason: "the gateway answers in Google's place",
+    reason: mismatch ?? "the gateway answers in Google's place",
   } as const;
   await record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
   recording.response(answer.body, { withhold: true });
@@ -200,10 +226,11 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
   agent.start(answer.status, "", [...headers, "cache-control", "no-store", "bqtape-exchange", recording.id]);
   agent.end(answer.body);
   recording.end({
-    outcome: "complete",
+    outcome: mismatch === undefined ? "complete" : "denied",
     status: answer.status,
     answeredBy: "gateway",
     headers: redactHeaders(headers),
+    ...(mismatch !== undefined && { error: { code: MISMATCH, message: `bqtape: ${mismatch}` } }),
   });
 }
 
@@ -234,7 +261,7 @@ function breakOff(exchange: Exchange, cause: Error): void {
 
 /** Ends an exchange that failed: with an error in BigQuery's words while that can be told, else by breaking it off. */
 function abort(exchange: Exchange, error: unknown): void {
-  const { parts, agent, recording } = exchange;
+  const { parts, agent, recording, credential } = exchange;
   const gone = error instanceof AgentGone || agent.gone;
   const refusal = toRefusal(gone ? new AgentGone() : error);
   const { started, status } = agent;
@@ -250,6 +277,7 @@ function abort(exchange: Exchange, error: unknown): void {
     answeredBy: started ? ("upstream" as const) : ("gateway" as const),
     headers: [],
     error: { code: refusal.code, message: refusal.message },
+    ...(credential !== undefined && { credential: credential.name }),
   };
   if (!gone) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });

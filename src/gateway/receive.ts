@@ -11,7 +11,8 @@ import { firstMessage, firstMessageLength, MESSAGE_PREFIX } from "../bigquery/st
 import { describeMessage, describeStorage, tableOfWriteStream } from "../bigquery/storage-methods.ts";
 import type { ReadSessions } from "../bigquery/storage-sessions.ts";
 import { multipartMetadata, type ResumableUploads } from "../bigquery/uploads.ts";
-import type { AgentSide } from "./agent.ts";
+import { hasSecretField } from "../recording/redact.ts";
+import type { AgentRequest, AgentSide } from "./agent.ts";
 import { isSameHost } from "./authority.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Connection } from "./connection.ts";
@@ -84,11 +85,26 @@ async function receiveJson(
   held: HeldBody,
 ): Promise<Received> {
   const body = await held.whole(agent, limits.jsonBody);
-  if (operation.body === "none" || body.length === 0)
-    return { description: { known: true, operation }, body, more: false };
+  if (body.length === 0) return { description: { known: true, operation }, body, more: false };
   const decoded = decodeBody(body, agent.request.headers["content-encoding"], limits.jsonBody);
-  return { description: describeBody(operation, decoded), body, more: false };
+  refuseCredentialInForm(agent.request, decoded);
+  const description: Description =
+    operation.body === "none" ? { known: true, operation } : describeBody(operation, decoded);
+  return { description, body, more: false };
 }
+
+/**
+ * A long GET comes as a POST whose body is its query. From a query the agent's credentials are taken out; a body goes on as it
+ * is, so it must have none.
+ */
+function refuseCredentialInForm({ rawHeaders }: AgentRequest, body: Buffer): void {
+  const isForm = rawHeaders.some((value, at) => at % 2 === 1 && FORM.test(value));
+  if (!isForm || !hasSecretField(body.toString("utf8"))) return;
+  const message = "a credential does not go into a form: leave it out, the gateway has one";
+  throw new Refusal(400, "invalid", "request.form", message);
+}
+
+const FORM = /^\s*application\/x-www-form-urlencoded\b/i;
 
 async function receiveMessage(
   { limits, readSessions }: ReceiveParts,

@@ -5,6 +5,8 @@ import type { ProxyCredential } from "./proxy-authorization.ts";
 export interface Identified {
   readonly principal: Principal;
   readonly session: string;
+  /** Modulus (base64url) of the session's own placeholder key, RSA-2048 with exponent 65537; absent: it has none. */
+  readonly placeholderKey?: string;
 }
 
 /** Answers who it is, or `undefined`: then the connection gets 407, and nothing is dialled for it. */

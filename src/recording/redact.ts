@@ -17,6 +17,19 @@ export function isSecretParameter(name: string): boolean {
   return SECRET_PARAMETER.test(name);
 }
 
+/** Whether a request target's query has an access token in it (RFC 6750, section 2.3; Google's "System parameters"). */
+export function hasAccessToken(target: string): boolean {
+  const at = target.indexOf("?");
+  if (at < 0) return false;
+  const pairs = target.slice(at + 1).split("&");
+  return pairs.some((pair) => /^(?:access|oauth)_token$/i.test(parameterName(pair)));
+}
+
+/** Whether a form (application/x-www-form-urlencoded) has a credential among its fields (RFC 6750, section 2.2). */
+export function hasSecretField(form: string): boolean {
+  return new URLSearchParams(form).keys().some((name) => isSecretParameter(name));
+}
+
 /** What stands for a secret: the same secret has the same fingerprint, and nobody gets from one to the other. */
 export function fingerprint(secret: string): string {
   return `sha256:${hash("sha256", secret, "hex")}`;

@@ -4,6 +4,7 @@ export type Reason =
   | "authError"
   | "bytesBilledLimitExceeded"
   | "duplicate"
+  | "insufficientPermissions"
   | "internalError"
   | "invalid"
   | "invalidParameter"

@@ -2,12 +2,10 @@ import type { Catalog } from "./catalog.ts";
 import { LOCATION } from "./catalog.ts";
 import { bytesBilled, type Outcome } from "./execution.ts";
 import type { TableName } from "./googlesql/tables.ts";
-import type { Job } from "./jobs.ts";
+import type { Job, QuerySpec } from "./jobs.ts";
 
 export interface ResourceContext {
   catalog: Catalog;
-  /** The service account, which every job is said to be by. */
-  email: string;
 }
 
 /** TableReference. */
@@ -21,11 +19,11 @@ export function jobReference(catalog: Catalog, id: string): object {
 
 /** The Job resource, as jobs.get answers. */
 export function jobResource(context: ResourceContext, job: Job): object {
-  const { catalog, email } = context;
+  const { catalog } = context;
   return {
     kind: "bigquery#job",
     id: `${catalog.project}:${LOCATION}.${job.id}`,
-    user_email: email,
+    user_email: job.spec.email,
     jobReference: jobReference(catalog, job.id),
     jobCreationReason: { code: "REQUESTED" },
     configuration: {
@@ -54,13 +52,13 @@ export function jobListEntry(context: ResourceContext, job: Job, full: boolean):
 /** The Job resource of a dry run: it has no id, for there is no job. */
 export function dryRunResource(
   context: ResourceContext,
-  spec: { labels?: Record<string, string> | undefined; configuration: object },
+  spec: Pick<QuerySpec, "email" | "labels" | "configuration">,
   outcome: Outcome,
 ): object {
-  const { catalog, email } = context;
+  const { catalog } = context;
   return {
     kind: "bigquery#job",
-    user_email: email,
+    user_email: spec.email,
     jobReference: { projectId: catalog.project, location: LOCATION },
     configuration: {
       jobType: "QUERY",

@@ -21,6 +21,8 @@ const REQUEST_ID_MS = 15 * 60_000;
 
 /** What a query job is asked to do. */
 export interface QuerySpec {
+  /** Whose job it is. */
+  email: string;
   jobId?: string | undefined;
   requestId?: string | undefined;
   query: string;

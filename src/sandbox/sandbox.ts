@@ -6,8 +6,10 @@ import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { createAuthority } from "../certificates/authority.ts";
 import { issueLeaf } from "../certificates/leaf.ts";
+import { AccessTokens } from "./access-tokens.ts";
 import { Catalog } from "./catalog.ts";
 import { Engine } from "./engine.ts";
+import { Impersonation } from "./impersonation.ts";
 import { JobStore } from "./jobs.ts";
 import { RecentInserts } from "./recent-inserts.ts";
 import { seedShop } from "./seed.ts";
@@ -27,6 +29,8 @@ export interface SandboxOptions {
   listen?: string;
   /** The one project there is. Default: `demo-project`. */
   project?: string;
+  /** Further service accounts, whose tokens the one of the key file may make (`generateAccessToken`). Default: none. */
+  accounts?: readonly string[];
   /** Rows of `shop.orders`; `shop.customers` has one for 20 of them. Default: 100,000. */
   rows?: number;
   /**
@@ -38,7 +42,7 @@ export interface SandboxOptions {
 
 /** A running sandbox. */
 export interface Sandbox {
-  /** `https://127.0.0.1:PORT`, a client's `apiEndpoint`. */
+  /** `https://127.0.0.1:PORT`, a client's `apiEndpoint`, and the endpoint of IAM Credentials. */
   url: string;
   tokenUrl: string;
   /** PEM: the authority that the server's certificate is of. */
@@ -99,9 +103,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const catalog = new Catalog(project, ANONYMOUS_DATASET);
     await engine.use((connection) => catalog.refresh(connection, Date.now()));
     const jobs = new JobStore(engine, catalog);
+    const tokens = new AccessTokens();
     handler = {
       api: { project, url, email: account.email, engine, catalog, jobs, recentInserts: new RecentInserts() },
-      tokens: new TokenEndpoint(account, tokenUrl),
+      tokens,
+      tokenEndpoint: new TokenEndpoint(account, tokenUrl, tokens),
+      impersonation: new Impersonation(tokens, account.email, options.accounts ?? []),
       onRequest: options.onRequest,
     };
     const files = await writeFiles(directory, account, project, tokenUrl, authorityPem);

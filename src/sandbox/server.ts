@@ -1,11 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import type { Access, AccessTokens } from "./access-tokens.ts";
 import { requireProject } from "./api/bodies.ts";
 import { type Api, type Call, pathPart } from "./api/context.ts";
 import { route } from "./api/router.ts";
 import { ApiError, invalid, notImplemented } from "./errors.ts";
 import { applyFieldsMask, type FieldsMask, parseFieldsMask } from "./fields-mask.ts";
+import { IAM_SCOPES, type Impersonation, impersonationTarget } from "./impersonation.ts";
 import { toApiError } from "./jobs.ts";
 import type { TokenEndpoint } from "./token-endpoint.ts";
 
@@ -19,6 +21,12 @@ const MAX_DISCARDED_BYTES = 64 * 2 ** 20;
 
 /** Query parameters that carry credentials. They end up in logs, so they are refused even if the header is right. */
 const CREDENTIAL_PARAMETERS = ["access_token", "key", "oauth_token"];
+
+/** Scopes of which a token needs one for the API ("Authorization scopes" of each method). */
+const API_SCOPES: readonly string[] = [
+  "https://www.googleapis.com/auth/bigquery",
+  "https://www.googleapis.com/auth/cloud-platform",
+];
 
 /** A request as it arrived, whole, before anything is made of it. */
 export interface SandboxRequest {
@@ -34,7 +42,9 @@ export interface SandboxRequest {
 
 export interface ServerOptions {
   api: Api;
-  tokens: TokenEndpoint;
+  tokens: AccessTokens;
+  tokenEndpoint: TokenEndpoint;
+  impersonation: Impersonation;
   onRequest: ((request: SandboxRequest) => void | Promise<void>) | undefined;
 }
 
@@ -65,8 +75,7 @@ export async function serve(
     await options.onRequest?.(request);
     const url = parseUrl(request.url);
     pretty = url.searchParams.get("prettyPrint") !== "false";
-    answer =
-      url.pathname === "/token" ? tokenAnswer(options, request) : await apiAnswer(options, request, url);
+    answer = await answerOf(options, request, url);
   } catch (error) {
     if (outgoing.destroyed) return;
     answer = errorAnswer(toApiError(error));
@@ -101,33 +110,62 @@ function parseUrl(url: string): URL {
   return parsed;
 }
 
-function tokenAnswer({ tokens }: ServerOptions, request: SandboxRequest): Answer {
+function answerOf(options: ServerOptions, request: SandboxRequest, url: URL): Answer | Promise<Answer> {
+  if (url.pathname === "/token") return tokenAnswer(options, request);
+  const target = impersonationTarget(url.pathname);
+  if (target !== undefined) return impersonationAnswer(options, request, url, target);
+  return apiAnswer(options, request, url);
+}
+
+function impersonationAnswer(
+  { tokens, impersonation }: ServerOptions,
+  request: SandboxRequest,
+  url: URL,
+  target: string,
+): Answer {
+  const caller = authenticate(tokens, request, url.searchParams, IAM_SCOPES);
+  if (request.method !== "POST")
+    throw new ApiError(404, "notFound", "Not found: generateAccessToken takes POST");
+  return { status: 200, body: impersonation.answer(caller, target, parseJson(request)) };
+}
+
+function tokenAnswer({ tokenEndpoint }: ServerOptions, request: SandboxRequest): Answer {
   if (request.method !== "POST")
     throw new ApiError(404, "notFound", "Not found: the token endpoint takes POST");
-  return tokens.answer(request.headers["content-type"], request.body.toString());
+  return tokenEndpoint.answer(request.headers["content-type"], request.body.toString());
 }
 
 async function apiAnswer({ api, tokens }: ServerOptions, request: SandboxRequest, url: URL): Promise<Answer> {
-  authenticate(tokens, request, url.searchParams);
+  const { email } = authenticate(tokens, request, url.searchParams, API_SCOPES);
   if (request.headers["x-http-method-override"] !== undefined) throw notImplemented("X-HTTP-Method-Override");
   const mask = readMask(url.searchParams);
   const { method, path } = route(request.method, url.pathname);
-  const call: Call = { path, query: url.searchParams, body: parseJson(request) };
+  const call: Call = { email, path, query: url.searchParams, body: parseJson(request) };
   if (path.projectId !== undefined) requireProject(api.project, pathPart(call, "projectId"));
   const result = await method(api, call);
   return result === undefined ? { status: 204 } : { status: 200, body: applyFieldsMask(result, mask) };
 }
 
-function authenticate(tokens: TokenEndpoint, request: SandboxRequest, query: URLSearchParams): void {
+function authenticate(
+  tokens: AccessTokens,
+  request: SandboxRequest,
+  query: URLSearchParams,
+  scopes: readonly string[],
+): Access {
   const names = request.rawHeaders.filter((_, index) => index % 2 === 0);
   const count = names.filter((name) => name.toLowerCase() === "authorization").length;
   const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
   const isClean = count === 1 && !CREDENTIAL_PARAMETERS.some((name) => query.has(name));
-  if (isClean && token !== undefined && tokens.accepts(token)) return;
-  const message =
-    "Request had invalid authentication credentials. Expected an access token of the sandbox's token endpoint, in one Authorization header.";
-  const place = { location: "Authorization", locationType: "header" };
-  throw new ApiError(401, count === 0 ? "required" : "authError", message, place);
+  const access = isClean && token !== undefined ? tokens.read(token) : undefined;
+  if (access === undefined) {
+    const message =
+      "Request had invalid authentication credentials. Expected an access token of the sandbox's token endpoint, in one Authorization header.";
+    const place = { location: "Authorization", locationType: "header" };
+    throw new ApiError(401, count === 0 ? "required" : "authError", message, place);
+  }
+  if (!access.scopes.some((scope) => scopes.includes(scope)))
+    throw new ApiError(403, "insufficientPermissions", "Request had insufficient authentication scopes.");
+  return access;
 }
 
 function readMask(query: URLSearchParams): FieldsMask {

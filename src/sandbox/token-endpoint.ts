@@ -1,4 +1,5 @@
-import { randomBytes, verify } from "node:crypto";
+import { verify } from "node:crypto";
+import type { AccessTokens } from "./access-tokens.ts";
 import type { ServiceAccount } from "./service-account.ts";
 
 /** How long an access token is good, in seconds; Google's are, too. */
@@ -9,9 +10,6 @@ const CLOCK_SKEW_SECONDS = 300;
 
 /** The longest that an assertion may be valid for, in seconds. */
 const MAX_ASSERTION_SECONDS = 3600;
-
-/** Tokens that are remembered; beyond it the oldest is forgotten. */
-const MAX_TOKENS = 10_000;
 
 const GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -30,11 +28,11 @@ export interface TokenAnswer {
 export class TokenEndpoint {
   readonly #account: ServiceAccount;
   readonly #audiences: ReadonlySet<string>;
-  /** When each token expires, in milliseconds since 1970; oldest first. */
-  readonly #tokens = new Map<string, number>();
+  readonly #tokens: AccessTokens;
 
-  constructor(account: ServiceAccount, tokenUrl: string) {
+  constructor(account: ServiceAccount, tokenUrl: string, tokens: AccessTokens) {
     this.#account = account;
+    this.#tokens = tokens;
     this.#audiences = new Set([tokenUrl, GOOGLE_AUDIENCE]);
   }
 
@@ -44,26 +42,15 @@ export class TokenEndpoint {
     }
     const form = new URLSearchParams(body);
     if (form.get("grant_type") !== GRANT_TYPE) return refusal("grant_type is not a JWT bearer's");
-    const fault = this.#faultOf(form.get("assertion") ?? "", now / 1000);
-    if (fault !== undefined) return refusal(fault);
-    const token = `ya29.sandbox-${randomBytes(32).toString("base64url")}`;
-    this.#remember(token, now + TOKEN_SECONDS * 1000);
-    return { status: 200, body: { access_token: token, expires_in: TOKEN_SECONDS, token_type: "Bearer" } };
+    const read = this.#read(form.get("assertion") ?? "", now / 1000);
+    if (typeof read === "string") return refusal(read);
+    const access = { email: this.#account.email, scopes: read.scopes };
+    const access_token = this.#tokens.give(access, now + TOKEN_SECONDS * 1000);
+    return { status: 200, body: { access_token, expires_in: TOKEN_SECONDS, token_type: "Bearer" } };
   }
 
-  accepts(token: string, now = Date.now()): boolean {
-    const expires = this.#tokens.get(token);
-    return expires !== undefined && now < expires;
-  }
-
-  #remember(token: string, expires: number): void {
-    this.#tokens.set(token, expires);
-    const [oldest] = this.#tokens.keys();
-    if (this.#tokens.size > MAX_TOKENS && oldest !== undefined) this.#tokens.delete(oldest);
-  }
-
-  /** What is wrong with an assertion. `now` is in seconds. */
-  #faultOf(assertion: string, now: number): string | undefined {
+  /** What an assertion asks for, or what is wrong with it. `now` is in seconds. */
+  #read(assertion: string, now: number): { scopes: readonly string[] } | string {
     const [head = "", payload = "", signature = "", ...rest] = assertion.split(".");
     const header = decode(head);
     const claims = decode(payload);
@@ -73,14 +60,15 @@ export class TokenEndpoint {
     if (!verify("RSA-SHA256", signed, this.#account.publicKey, Buffer.from(signature, "base64url"))) {
       return "Invalid JWT Signature.";
     }
-    const { iss, aud, exp, iat } = claims;
+    const { iss, aud, exp, iat, scope } = claims;
     if (iss !== this.#account.email) return "iss is not the service account";
     if (typeof aud !== "string" || !this.#audiences.has(aud)) return "aud is not this token endpoint";
     if (typeof exp !== "number" || typeof iat !== "number") return "exp or iat is missing";
     if (iat > now + CLOCK_SKEW_SECONDS) return "iat is in the future";
     if (exp < now - CLOCK_SKEW_SECONDS) return "the assertion has expired";
     if (exp - iat > MAX_ASSERTION_SECONDS) return "the assertion is valid for more than an hour";
-    return undefined;
+    if (typeof scope !== "string" || scope.trim() === "") return "scope is missing";
+    return { scopes: scope.trim().split(/ +/) };
   }
 }
 

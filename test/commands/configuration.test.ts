@@ -50,7 +50,17 @@ const MISTAKES: readonly (readonly [what: string, keys: Record<string, unknown>,
   [
     "an unknown credential",
     { credential: { type: "magic" } },
-    /expected one of service-account, application-default, access-token-file/,
+    /expected one of service-account, application-default, impersonate, access-token-file, none/,
+  ],
+  [
+    "a group's key file that is missing",
+    {
+      credential: {
+        type: "none",
+        groups: [{ groups: ["etl"], type: "service-account", keyFile: "/nonexistent.json" }],
+      },
+    },
+    /credential\.groups\.0\.keyFile \/nonexistent\.json cannot be read/,
   ],
   [
     "a key file that is missing",
@@ -188,6 +198,16 @@ test("env names files that exist, in every format", OPTIONS, async () => {
   assert.match(printed.sh ?? "", /^export HTTPS_PROXY='http:\/\/bqtape:mine@127\.0\.0\.1:8080'$/m);
   assert.match(printed.dotenv ?? "", /^HTTPS_PROXY="http:\/\/bqtape:mine@127\.0\.0\.1:8080"$/m);
   assert.match(printed.docker ?? "", /^HTTPS_PROXY=http:\/\/bqtape:mine@127\.0\.0\.1:8080$/m);
+});
+
+test("of an account that is impersonated, clients' default project is the account's", OPTIONS, async () => {
+  const target = "analyst@my-project.iam.gserviceaccount.com";
+  const { file } = configFile({
+    proxy: { listen: "127.0.0.1:8080" },
+    credential: { type: "impersonate", target },
+  });
+  const ran = await bqtape(["env", "--config", file, "--format", "json"]);
+  assert.equal((JSON.parse(ran.stdout) as Record<string, string>).GOOGLE_CLOUD_PROJECT, "my-project");
 });
 
 test("env --directory writes the same placeholder elsewhere, for a container to mount", OPTIONS, async () => {

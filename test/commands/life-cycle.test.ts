@@ -95,6 +95,18 @@ test("a new credential is used from the next exchange on", OPTIONS, async (t) =>
   assert.deepEqual(authorizations, [`Bearer ${upstream.tokens[0]}`, "Bearer another-token"]);
 });
 
+test("a group's key that changes is taken over without a signal", OPTIONS, async (t) => {
+  const { directory, file, write, upstream } = await configured(t);
+  const keyFile = join(directory, "group.json");
+  const key = readFileSync(upstream.keyFile, "utf8");
+  writeFileSync(keyFile, key);
+  const type = "service-account";
+  write({ credential: { type, keyFile: upstream.keyFile, groups: [{ groups: ["etl"], type, keyFile }] } });
+  const gateway = await serve(t, file);
+  writeFileSync(keyFile, `${key}\n`);
+  await gateway.logged("reloaded the configuration");
+});
+
 test("a new authority serves new connections", OPTIONS, async (t) => {
   const { input, file, ca } = await configured(t);
   const gateway = await serve(t, file);

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import { SignJWT } from "jose";
 import { TokenCache } from "../../src/credentials/credential.ts";
 import { openPlaceholder } from "../../src/credentials/placeholder.ts";
+import { SessionPlaceholders } from "../../src/credentials/session-placeholder.ts";
 import { TokenEndpoint } from "../../src/credentials/token-endpoint.ts";
 import { accessTokenFile } from "../../src/credentials/token-file.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -93,7 +94,7 @@ async function placeholder(): Promise<Placeholder> {
   >;
   assert.equal(project_id, "my-project");
   return {
-    endpoint: new TokenEndpoint(opened),
+    endpoint: new TokenEndpoint(opened, new SessionPlaceholders(randomBytes(32), () => true)),
     email: client_email ?? "",
     key: createPrivateKey(private_key ?? ""),
   };

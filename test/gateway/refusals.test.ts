@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as dial } from "node:net";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { ask, connect, type GatewayUnderTest, gatewayUnderTest, testConfig } from "../support/gateway.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { closedPort, startUpstream, writeServiceAccount } from "../support/upstream.ts";
@@ -77,6 +78,12 @@ test("plain HTTP through the proxy port is refused: it is no open proxy", OPTION
   assert.equal(answer.status, 400);
 });
 
+/** A long GET, as Python's clients send it. */
+const FORM = { "x-http-method-override": "GET", "content-type": "application/x-www-form-urlencoded" };
+/** A body that a GET has no use for. */
+const GET_FORM = { "content-type": "application/x-www-form-urlencoded", "content-length": "5" };
+const GZIP_FORM = { ...FORM, "content-encoding": "gzip" };
+
 const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: number, reason: string])[] = [
   [{ path: "/bigquery/v2/projects", headers: { host: "evil.example" } }, 421, "invalid"],
   [{ path: "/upload/bigquery/v2/projects/p/jobs", body: "{}" }, 400, "invalid"],
@@ -97,6 +104,11 @@ const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: n
     "invalid",
   ],
   [{ path: "/bigquery/v2/projects", headers: { "x-http-method-override": "DELETE" } }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects", headers: FORM, body: "maxResults=1&access_token=x" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects?a=b", headers: FORM, body: "access%5Ftoken=x" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects?c=d", headers: FORM, body: "key=x" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects", headers: GET_FORM, body: "key=x", method: "GET" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects", headers: GZIP_FORM, body: gzipSync("access_token=x") }, 400, "invalid"],
 ];
 
 for (const [request, status, reason] of REFUSED) {

@@ -79,6 +79,7 @@ export class Bench {
       aud: this.sandbox.tokenUrl,
       iat: now,
       exp: now + 3600,
+      scope: "https://www.googleapis.com/auth/bigquery",
       ...claims,
     };
     const signed = [{ alg: "RS256", typ: "JWT", ...header }, payload].map(encode).join(".");

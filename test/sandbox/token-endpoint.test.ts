@@ -28,6 +28,7 @@ suite("the token endpoint serves its own service account only", { timeout: 30_00
     ["from the future", { iat: now + 3000, exp: now + 6000 }],
     ["for more than an hour", { exp: now + 90_000 }],
     ["without an end", { exp: undefined }],
+    ["without a scope", { scope: undefined }],
   ];
   for (const [what, claims] of faults) {
     test(`an assertion ${what} is an invalid grant`, async () => {

@@ -103,7 +103,7 @@ export interface Target {
 export interface AgentRequest {
   readonly method?: string;
   readonly path: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: string | Buffer;
   /** CONNECT authority's host. Default: BigQuery's. */
   readonly host?: string;

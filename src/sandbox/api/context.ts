@@ -9,7 +9,7 @@ export interface Api {
   project: string;
   /** `https://host:port`, for links to oneself. */
   url: string;
-  /** The service account, which all requests are by. */
+  /** The service account that owns all there is. */
   email: string;
   engine: Engine;
   catalog: Catalog;
@@ -19,6 +19,8 @@ export interface Api {
 
 /** A request to one method of the API, authenticated and with its path taken apart. */
 export interface Call {
+  /** Whose token it came with. */
+  email: string;
   /** The variable parts of the path, decoded. */
   path: Readonly<Record<string, string>>;
   query: URLSearchParams;

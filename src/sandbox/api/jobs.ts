@@ -40,7 +40,13 @@ export const insertJob: Method = async (api, call) => {
     write: writeDisposition ?? "WRITE_EMPTY",
     create: createDisposition ?? "CREATE_IF_NEEDED",
   };
-  const spec = { query: options.text, compile: options, labels: job.labels, configuration: rest };
+  const spec = {
+    email: call.email,
+    query: options.text,
+    compile: options,
+    labels: job.labels,
+    configuration: rest,
+  };
   if (job.dryRun === true) {
     const outcome = await dryRun(api.engine, api.catalog, compile(options.text, options));
     const where = outcome.schema === undefined ? outcome.destination : destination?.table;

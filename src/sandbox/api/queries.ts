@@ -37,6 +37,7 @@ export const query: Method = async (api, call) => {
     requestId,
   } = request;
   const job = api.jobs.submit({
+    email: call.email,
     query: options.text,
     compile: options,
     labels,

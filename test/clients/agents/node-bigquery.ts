@@ -21,6 +21,13 @@ const DEEDS: Readonly<Record<string, (argument: string) => Promise<unknown>>> = 
     return rows;
   },
 
+  /** In whose name a job is. */
+  async author() {
+    const [job] = await bigquery.createQueryJob("SELECT 1");
+    const [{ user_email }] = await job.getMetadata();
+    return user_email;
+  },
+
   async pages() {
     const [job] = await bigquery.createQueryJob(
       "SELECT order_id FROM shop.orders ORDER BY order_id LIMIT 250",
