@@ -1,8 +1,21 @@
-import type { ArchivedExchange, ArchivedSession } from "./records.ts";
+import type { ArchivedExchange, ArchivedSession, RefusedIdentities } from "./records.ts";
 
 /** A session as `--json` prints it: times as ISO 8601. */
 export function sessionJson(session: ArchivedSession) {
-  return { ...session, started: isoTime(session.started), lastActivity: isoTime(session.lastActivity) };
+  const { started, lastActivity, expires, renewed, over } = session;
+  return {
+    ...session,
+    started: isoTime(started),
+    lastActivity: isoTime(lastActivity),
+    ...(expires !== undefined && { expires: isoTime(expires) }),
+    ...(renewed !== undefined && { renewed: isoTime(renewed) }),
+    ...(over !== undefined && { over: { ...over, at: isoTime(over.at) } }),
+  };
+}
+
+/** Refused identities, likewise. */
+export function refusedJson({ count, last }: RefusedIdentities) {
+  return { count, last: { ...last, time: isoTime(last.time) } };
 }
 
 /** An exchange as `--json` prints it: times as ISO 8601, durations in milliseconds. */

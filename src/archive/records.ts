@@ -10,6 +10,23 @@ export interface ArchivedSession {
   readonly groups: readonly string[];
   readonly source: Source;
   readonly userAgent?: string;
+  /** Who says who the user is: an OpenID provider. */
+  readonly issuer?: string;
+  /** What the agent is called, and what it is for, by whoever opened the session. */
+  readonly agent?: string;
+  readonly purpose?: string;
+  /** The session's hard end. */
+  readonly expires?: number;
+  /** When the user proved anew who they are, last; groups are as of then. */
+  readonly renewed?: number;
+  /** How it was over before its hard end, or at it. */
+  readonly over?: {
+    readonly how: "ended" | "revoked";
+    readonly at: number;
+    readonly because: string;
+    /** Who revoked it. */
+    readonly by?: string;
+  };
   readonly started: number;
   readonly lastActivity: number;
   readonly exchanges: number;
@@ -106,6 +123,12 @@ export function toSession(row: Row, live: boolean): ArchivedSession {
     groups: json<string[]>(row, "principal_groups", []),
     source: { address: text(row, "source_address") ?? "", port: number(row, "source_port") ?? 0 },
     userAgent: text(row, "user_agent"),
+    issuer: text(row, "issuer"),
+    agent: text(row, "agent"),
+    purpose: text(row, "purpose"),
+    expires: number(row, "expires"),
+    renewed: number(row, "renewed"),
+    over: overOf(row),
     started: number(row, "started") ?? 0,
     lastActivity: number(row, "last_activity") ?? number(row, "started") ?? 0,
     exchanges: number(row, "exchanges") ?? 0,
@@ -113,6 +136,27 @@ export function toSession(row: Row, live: boolean): ArchivedSession {
     incomplete: (number(row, "incomplete") ?? 0) + (live ? 0 : running),
     bytes: number(row, "bytes") ?? 0,
   });
+}
+
+function overOf(row: Row): ArchivedSession["over"] {
+  const how = text(row, "over");
+  if (how !== "ended" && how !== "revoked") return undefined;
+  const by = text(row, "over_by");
+  const at = number(row, "over_at") ?? 0;
+  return { how, at, because: text(row, "over_because") ?? "", ...(by !== undefined && { by }) };
+}
+
+/** Those who came without an identity that is known. */
+export interface RefusedIdentities {
+  readonly count: number;
+  /** The last one of them. */
+  readonly last: { readonly time: number; readonly source: Source; readonly reason: string };
+}
+
+export function toRefusedIdentities(row: Row): RefusedIdentities {
+  const source = { address: text(row, "source_address") ?? "", port: number(row, "source_port") ?? 0 };
+  const last = { time: number(row, "time") ?? 0, source, reason: text(row, "reason") ?? "" };
+  return { count: number(row, "count") ?? 0, last };
 }
 
 /** @param live whether a gateway runs: without one, what has not ended never will. */

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { ArchiveError, messageOf } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** In the file's `application_id`, so that another program's database is not taken for an archive: "BQTA". */
 const APPLICATION_ID = 0x42515441;
@@ -31,8 +31,29 @@ CREATE TABLE sessions (
   principal_groups TEXT,
   source_address TEXT NOT NULL,
   source_port INTEGER NOT NULL,
-  user_agent TEXT
+  user_agent TEXT,
+  issuer TEXT,
+  agent TEXT,
+  purpose TEXT,
+  expires REAL,
+  renewed REAL,
+  over TEXT,
+  over_at REAL,
+  over_because TEXT,
+  over_by TEXT
 ) STRICT;
+
+CREATE TABLE refused_identities (
+  journal TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time REAL NOT NULL,
+  source_address TEXT NOT NULL,
+  source_port INTEGER NOT NULL,
+  user_agent TEXT,
+  reason TEXT NOT NULL,
+  suppressed INTEGER NOT NULL,
+  PRIMARY KEY (journal, position)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE exchanges (
   id TEXT NOT NULL UNIQUE,
@@ -125,6 +146,28 @@ ALTER TABLE exchanges ADD COLUMN grpc_status INTEGER;
 ALTER TABLE exchanges ADD COLUMN read_columns TEXT;
 ALTER TABLE exchanges ADD COLUMN stream TEXT;
 ALTER TABLE exchanges ADD COLUMN upload TEXT;
+`,
+  2: `
+ALTER TABLE sessions ADD COLUMN issuer TEXT;
+ALTER TABLE sessions ADD COLUMN agent TEXT;
+ALTER TABLE sessions ADD COLUMN purpose TEXT;
+ALTER TABLE sessions ADD COLUMN expires REAL;
+ALTER TABLE sessions ADD COLUMN renewed REAL;
+ALTER TABLE sessions ADD COLUMN over TEXT;
+ALTER TABLE sessions ADD COLUMN over_at REAL;
+ALTER TABLE sessions ADD COLUMN over_because TEXT;
+ALTER TABLE sessions ADD COLUMN over_by TEXT;
+CREATE TABLE refused_identities (
+  journal TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time REAL NOT NULL,
+  source_address TEXT NOT NULL,
+  source_port INTEGER NOT NULL,
+  user_agent TEXT,
+  reason TEXT NOT NULL,
+  suppressed INTEGER NOT NULL,
+  PRIMARY KEY (journal, position)
+) STRICT, WITHOUT ROWID;
 `,
 };
 

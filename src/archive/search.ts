@@ -3,7 +3,15 @@ import { archiveFile } from "../config/paths.ts";
 import type { Direction } from "../recording/events.ts";
 import { type CatchUpOptions, catchUp, type Freshness } from "./catch-up.ts";
 import { ArchiveError } from "./errors.ts";
-import { type ArchivedExchange, type ArchivedSession, type Row, toExchange, toSession } from "./records.ts";
+import {
+  type ArchivedExchange,
+  type ArchivedSession,
+  type RefusedIdentities,
+  type Row,
+  toExchange,
+  toRefusedIdentities,
+  toSession,
+} from "./records.ts";
 import { openForReading } from "./schema.ts";
 import { DIRECTION } from "./store.ts";
 
@@ -99,6 +107,18 @@ export class ArchiveSearch {
     );
     const session = row === undefined ? undefined : toSession(row, this.#live);
     return session === undefined || session.exchanges === 0 ? undefined : session;
+  }
+
+  /** Those who were refused as unknown; undefined when nobody was. */
+  refusedIdentities(): RefusedIdentities | undefined {
+    // An archive that an older gateway still writes has no table of them.
+    const [table] = this.#all("SELECT 1 FROM sqlite_schema WHERE name = 'refused_identities'");
+    if (table === undefined) return undefined;
+    const [row] = this.#all(
+      `SELECT *, (SELECT sum(1 + suppressed) FROM refused_identities) AS count
+       FROM refused_identities ORDER BY time DESC LIMIT 1`,
+    );
+    return row === undefined ? undefined : toRefusedIdentities(row);
   }
 
   /** A session's exchanges in the order they began. */

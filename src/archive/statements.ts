@@ -35,16 +35,29 @@ export function prepareStatements(database: DatabaseSync) {
       "UPDATE exchanges SET outcome = 'incomplete' WHERE outcome = 'running' AND journal = ? AND position < ?",
     ),
     session: database.prepare(
-      `INSERT INTO sessions (id, started, user, subject, principal_groups, source_address, source_port, user_agent)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO sessions (id, started, user, subject, principal_groups, source_address, source_port, user_agent,
+         issuer, agent, purpose, expires)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET
          started = excluded.started, user = excluded.user, subject = excluded.subject,
          principal_groups = excluded.principal_groups, source_address = excluded.source_address,
-         source_port = excluded.source_port, user_agent = excluded.user_agent
+         source_port = excluded.source_port, user_agent = excluded.user_agent, issuer = excluded.issuer,
+         agent = excluded.agent, purpose = excluded.purpose, expires = excluded.expires
        WHERE excluded.started < started OR subject IS NULL`,
     ),
     bareSession: database.prepare(
       "INSERT OR IGNORE INTO sessions (id, started, user, source_address, source_port) VALUES (?, ?, ?, ?, ?)",
+    ),
+    renewSession: database.prepare(
+      "UPDATE sessions SET renewed = ?, user = ?, principal_groups = ? WHERE id = ? AND coalesce(renewed, 0) < ?1",
+    ),
+    // What was revoked stays so, whatever comes late.
+    endSession: database.prepare(
+      `UPDATE sessions SET over = ?, over_at = ?, over_because = ?, over_by = ?
+       WHERE id = ? AND (over IS NULL OR over = 'ended' AND ?1 = 'revoked')`,
+    ),
+    refusedIdentity: database.prepare(
+      "INSERT OR IGNORE INTO refused_identities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     ),
     running: insertExchange(database, [...requested, ...namesOf(runningColumns)]),
     whole: insertExchange(database, [...requested, ...namesOf(endColumns), ...namesOf(answerColumns)]),

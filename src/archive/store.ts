@@ -9,6 +9,9 @@ import type {
   ExchangeRequested,
   HeaderList,
   RecordedEvent,
+  SessionEnded,
+  SessionRenewed,
+  SessionRevoked,
   SessionStarted,
 } from "../recording/events.ts";
 import type { Batch } from "../recording/reader.ts";
@@ -137,6 +140,28 @@ export class ArchiveStore {
       case "session.started":
         this.#session(event);
         return;
+      case "session.renewed":
+        this.#ofSession(event);
+        this.#do.renewSession.run(
+          event.time,
+          event.principal.user,
+          JSON.stringify(event.principal.groups),
+          event.session,
+        );
+        return;
+      case "session.ended":
+      case "session.revoked":
+        this.#sessionOver(event);
+        return;
+      case "identity.refused": {
+        const { time, source, userAgent, reason, suppressed } = event;
+        const { journal, position } = place;
+        const { address, port } = source;
+        this.#do.refusedIdentity.run(
+          ...[journal, position, time, address, port, userAgent ?? null, reason, suppressed],
+        );
+        return;
+      }
       case "exchange.requested":
         this.#requested(event, place, next);
         return;
@@ -149,7 +174,20 @@ export class ArchiveStore {
     }
   }
 
-  #session({ session, time, principal, source, userAgent }: SessionStarted): void {
+  #sessionOver(event: SessionEnded | SessionRevoked): void {
+    this.#ofSession(event);
+    const revoked = event.type === "session.revoked";
+    const by = revoked ? event.by.user : null;
+    this.#do.endSession.run(revoked ? "revoked" : "ended", event.time, event.because, by, event.session);
+  }
+
+  /** Its beginning may be in another journal, and come later. */
+  #ofSession({ session, time, principal, source }: SessionRenewed | SessionEnded | SessionRevoked): void {
+    this.#do.bareSession.run(session, time, principal.user, source?.address ?? "", source?.port ?? 0);
+  }
+
+  #session(event: SessionStarted): void {
+    const { session, time, principal, source, userAgent, agent, purpose, expiresAt } = event;
     this.#do.session.run(
       session,
       time,
@@ -159,6 +197,10 @@ export class ArchiveStore {
       source.address,
       source.port,
       userAgent ?? null,
+      principal.issuer ?? null,
+      agent ?? null,
+      purpose ?? null,
+      expiresAt ?? null,
     );
   }
 

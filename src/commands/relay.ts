@@ -14,16 +14,20 @@ import { type Credentials, openCredentials } from "../credentials/per-group.ts";
 import { type KeyHolder, SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { type SessionCount, SessionCounts } from "../gateway/session-counts.ts";
 import { type TunnelOptions, Tunnels } from "../gateway/tunnel.ts";
 import { Upstream } from "../gateway/upstream.ts";
 import type { Identify } from "../identity/identify.ts";
-import { loopbackIdentity } from "../identity/loopback.ts";
+import type { SessionState } from "../identity/session-state.ts";
+import { Sessions } from "../identity/sessions.ts";
+import type { RecordedEvent } from "../recording/events.ts";
 import { Journal } from "../recording/journal.ts";
 import { Recorder } from "../recording/recorder.ts";
 import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { listening } from "./listening.ts";
+import { openRelayIdentity } from "./relay-identity.ts";
 import { VERSION } from "./version.ts";
 
 /** What a relay is given by the process that it belongs to. */
@@ -36,6 +40,8 @@ export interface RelayOptions {
   readonly end: SharedArrayBuffer;
   /** Where delivery tells up to where Kafka has acknowledged the journal. */
   readonly acknowledged: SharedArrayBuffer;
+  /** Told which sessions were in use, and which are new. */
+  readonly onSeen: (states: readonly SessionState[]) => void;
   readonly network?: Network | undefined;
 }
 
@@ -49,6 +55,12 @@ export interface Network extends Pick<TunnelOptions, "resolve" | "permit"> {
 export interface Relay {
   readonly proxy: AddressInfo;
   readonly journal: Journal;
+  /** What is known of sessions; until it was told that all was read, none that needs a token is served. */
+  readonly sessions: Sessions;
+  /** Records what happened outside of the relay; resolves when it is durable. @throws {JournalError} */
+  note(event: RecordedEvent): Promise<void>;
+  /** What this relay has done in a session. */
+  count(session: string): SessionCount;
   /**
    * Takes over what can change while it runs: tunnels, credential and authority. Connections that are open go on.
    *
@@ -92,14 +104,18 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
-  const { journal: name, after, end, acknowledged } = options;
-  const { identify = loopbackIdentity(), ...network } = options.network ?? {};
+  const { journal: name, after, end, acknowledged, onSeen } = options;
+  const { identify, ...network } = options.network ?? {};
   const directory = journalDirectory(config.dataDir, name);
   const { maxBytes } = config.recording.journal;
   const journal = await Journal.open({ directory, maxBytes, after, end, acknowledged });
   starting.defer(() => journal.close());
   const { commitRequest, releaseResponse } = config.recording;
-  const recorder = new Recorder({ journal, commitRequest, releaseResponse });
+  const counts = new SessionCounts();
+  const recorder = new Recorder({
+    ...{ journal, commitRequest, releaseResponse },
+    onEnd: (ended) => counts.add(ended),
+  });
   const run = uuidv7();
   const { truncatedBytes } = journal.recovery;
   if (truncatedBytes > 0) log.warn({ truncatedBytes }, "cut off what the last run left half written");
@@ -111,6 +127,11 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     truncatedBytes,
   });
   await journal.commit("fsync");
+
+  const sessions = new Sessions({ idle: config.identity.session.idle, onSeen });
+  starting.defer(() => sessions.close());
+  const identity = await openRelayIdentity(config.identity, sessions, log);
+  starting.defer(() => identity.close());
 
   const { limits } = config;
   const placeholders = {
@@ -132,7 +153,8 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       tag: (uploadId, session) => current.uploads.tag(uploadId, session),
       isOf: (uploadId, session, tag) => current.uploads.isOf(uploadId, session, tag),
     },
-    identify,
+    identify: identify ?? identity.identify,
+    sessions,
     limits,
     upstream: new Upstream({ overrides: config.upstream.overrides, limits, trust }),
     tunnels: new Tunnels({
@@ -156,6 +178,12 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   return {
     proxy,
     journal,
+    sessions,
+    async note(event) {
+      recorder.note(event);
+      await journal.commit(config.recording.commitRequest === "written" ? "written" : "fsync");
+    },
+    count: (session) => counts.of(session),
     async reload(next) {
       current = await open(next);
     },

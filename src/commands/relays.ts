@@ -1,6 +1,10 @@
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
+import type { SessionCount } from "../gateway/session-counts.ts";
+import type { SessionState } from "../identity/session-state.ts";
+import type { SessionUpdate } from "../identity/sessions.ts";
+import type { RecordedEvent } from "../recording/events.ts";
 import { type RelayOptions, startRelay } from "./relay.ts";
 
 /** The relays of a gateway, wherever they run. */
@@ -16,8 +20,22 @@ export interface Relays {
   flush(): Promise<ReadonlyMap<string, number>>;
   /** See {@link Relay.reload}. */
   reload(config: Config): Promise<void>;
+  /** Tells every relay what became known of sessions. */
+  applySessions(update: SessionUpdate): void;
+  /** Records what happened outside of the relays; resolves when it is durable. @throws when it cannot be. */
+  note(event: RecordedEvent): Promise<void>;
+  /** What all relays have done in a session. */
+  count(session: string): Promise<SessionCount>;
   drain(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What relays have to do with sessions, in the process that they belong to. */
+export interface SessionHooks {
+  /** All that is known now. */
+  snapshot(): SessionUpdate;
+  /** Told which sessions were in use, and which are new. */
+  seen(states: readonly SessionState[]): void;
 }
 
 /** A journal that a relay will write, as its readers know it beforehand. */
@@ -28,9 +46,11 @@ export async function startRelayHere(
   config: Config,
   log: Logger,
   slot: JournalSlot,
+  hooks: SessionHooks,
   network: RelayOptions["network"],
 ): Promise<Relays> {
-  const relay = await startRelay(config, log, { ...slot, network });
+  const relay = await startRelay(config, log, { ...slot, network, onSeen: (states) => hooks.seen(states) });
+  relay.sessions.apply(hooks.snapshot());
   const { journal } = relay;
   return {
     proxy: relay.proxy,
@@ -46,6 +66,9 @@ export async function startRelayHere(
       return new Map([[slot.journal, journal.position]]);
     },
     reload: (next) => relay.reload(next),
+    applySessions: (update) => relay.sessions.apply(update),
+    note: (event) => relay.note(event),
+    count: async (session) => relay.count(session),
     drain: () => relay.drain(),
     close: () => relay.close(),
   };

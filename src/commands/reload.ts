@@ -59,9 +59,11 @@ export function reloadOnChange(
 
 /** The keys that differ and that only a start reads. */
 function changedForNextStart(before: Config, after: Config): string[] {
-  const fixed = ({ proxy, control, dataDir, upstream, recording, kafka, archive }: Config) => ({
+  const fixed = ({ proxy, control, identity, dataDir, upstream, recording, kafka, archive }: Config) => ({
     "proxy.listen": proxy.listen,
+    "proxy.advertise": proxy.advertise,
     "proxy.workers": proxy.workers,
+    identity,
     control,
     dataDir,
     upstream,

@@ -1,6 +1,6 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { messageOf } from "../archive/errors.ts";
-import { sessionJson } from "../archive/json.ts";
+import { refusedJson, sessionJson } from "../archive/json.ts";
 import { asText, writeAll } from "../archive/output.ts";
 import { count } from "../archive/print/quantities.ts";
 import { sessionTable } from "../archive/print/session.ts";
@@ -43,9 +43,11 @@ export const sessions: CommandModule<object, InferredOptionTypes<typeof options>
 
 function* jsonLines(search: ArchiveSearch, filter: SessionFilter): Generator<string> {
   const refused = search.withoutSession();
+  const unknown = search.refusedIdentities();
   yield JSON.stringify({
     sessions: search.sessions(filter).map(sessionJson),
     ...(refused !== undefined && { withoutSession: sessionJson(refused) }),
+    ...(unknown !== undefined && { refusedIdentities: refusedJson(unknown) }),
     gaps: search.gaps(),
   });
 }
@@ -67,6 +69,11 @@ export function* listLines(
   const refused = search.withoutSession();
   if (refused !== undefined) {
     yield `${count(refused.exchanges, "request")} refused before a session began: bqtape replay ${NO_SESSION}`;
+  }
+  const unknown = search.refusedIdentities();
+  if (unknown !== undefined) {
+    const { source, reason } = unknown.last;
+    yield `${count(unknown.count, "connection")} refused as unknown, the last from ${source.address} (${reason})`;
   }
 }
 

@@ -11,7 +11,9 @@ import { createControl } from "../control/server.ts";
 import { type Delivery, startDelivery } from "../delivery/delivery.ts";
 import { isLoopback } from "../identity/loopback.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
-import { openGatewayAuthority } from "./agent-files.ts";
+import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
+import { agentFacts, NO_SESSIONS, openSessions } from "./gateway-sessions.ts";
+import { hostPort } from "./host-port.ts";
 import { furthestRead, type JournalReaderName, JournalReaders } from "./journal-readers.ts";
 import { listening } from "./listening.ts";
 import type { RelayOptions } from "./relay.ts";
@@ -53,7 +55,8 @@ export async function startGateway(
   await using starting = new AsyncDisposableStack();
   const lock = await lockDataDir(config.dataDir);
   starting.defer(() => lock.release());
-  const { certificatePem: caPem } = await openGatewayAuthority(config);
+  const authority = await openGatewayAuthority(config);
+  const { certificatePem: caPem } = authority;
 
   let relays: Relays | undefined;
   const slots = journalSlots(config);
@@ -71,17 +74,27 @@ export async function startGateway(
   starting.defer(() => archive?.close());
   const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
   starting.defer(() => delivery?.close());
+  const sessions = await openSessions(config, log);
+  starting.defer(() => sessions?.close());
+  const hooks = sessions?.hooks ?? NO_SESSIONS;
   const [only] = slots;
   relays =
     slots.length === 1 && only !== undefined
-      ? await startRelayHere(config, log, only, network)
-      : await startWorkers(config, log, slots);
+      ? await startRelayHere(config, log, only, hooks, network)
+      : await startWorkers(config, log, slots, hooks);
   const running = relays;
   starting.defer(() => running.close());
+  // In front of the relays, which record what is left to tell.
+  starting.defer(() => sessions?.close());
+  sessions?.attach(running);
+  const proxy = config.proxy.advertise ?? hostPort(running.proxy);
+  const files = await openAgentFiles({ authority, config });
   const control = createControl({
     caPem,
-    notReady: () => running.notReady(),
+    notReady: () => running.notReady() ?? sessions?.notReady(),
     warning: () => fillWarning(running.fill(), delivery),
+    sessions: sessions?.routes(await agentFacts(files, caPem, proxy)),
+    onError: (error, message) => log.error({ err: error }, message),
   });
   starting.defer(() => control.close());
   const controlAddress = await listening("control.listen", config.control.listen, control);
@@ -210,13 +223,13 @@ async function lockDataDir(dataDir: string): Promise<DataDirectoryLock> {
 
 /** Without a way to know who asks, nobody is served; and what knows nobody must not be reachable from elsewhere. */
 function checkIdentity({ identity, proxy }: Config): void {
-  if (!identity.loopback) {
+  if (!identity.loopback && identity.oidc === undefined) {
     throw new ConfigError(
-      "nobody could be identified: set identity.loopback: true to serve the processes of this machine",
+      "nobody could be identified: name your identity provider in identity.oidc, or set identity.loopback: true to serve the processes of this machine",
     );
   }
   const { host } = proxy.listen;
-  if (host !== "localhost" && !isLoopback(host)) {
+  if (identity.loopback && host !== "localhost" && !isLoopback(host)) {
     throw new ConfigError(
       `identity.loopback goes with a proxy.listen on loopback, such as 127.0.0.1:8080, not on ${host}`,
     );

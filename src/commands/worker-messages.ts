@@ -1,5 +1,9 @@
 import type { AddressInfo } from "node:net";
 import type { Config } from "../config/schema.ts";
+import type { SessionCount } from "../gateway/session-counts.ts";
+import type { SessionState } from "../identity/session-state.ts";
+import type { SessionUpdate } from "../identity/sessions.ts";
+import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
 
 /** From the gateway's first process to a worker. */
@@ -14,6 +18,12 @@ export type ToWorker =
   /** Up to where Kafka has acknowledged the journal; told when somebody waits for that. */
   | { readonly type: "acknowledged"; readonly position: number }
   | { readonly type: "flush" }
+  /** What became known of sessions. */
+  | { readonly type: "sessions"; readonly update: SessionUpdate }
+  /** To be recorded, and answered by `noted` with the same number. */
+  | { readonly type: "note"; readonly number: number; readonly event: RecordedEvent }
+  /** Answered by `counted` with the same number. */
+  | { readonly type: "count"; readonly number: number; readonly session: string }
   | { readonly type: "reload"; readonly config: Config }
   | { readonly type: "drain" }
   | { readonly type: "close" };
@@ -31,6 +41,11 @@ export type FromWorker =
       readonly bytes: number;
     }
   | { readonly type: "flushed"; readonly position: number }
+  /** Sessions that were in use, or are new. */
+  | { readonly type: "seen"; readonly states: readonly SessionState[] }
+  /** Without `failed`, it is durable. */
+  | { readonly type: "noted"; readonly number: number; readonly failed?: string }
+  | { readonly type: "counted"; readonly number: number; readonly count: SessionCount }
   /** Without `refused`, it was done. */
   | { readonly type: "reloaded"; readonly refused?: string };
 

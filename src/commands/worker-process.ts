@@ -1,4 +1,7 @@
 import pino from "pino";
+import { NOTHING_DONE } from "../gateway/session-counts.ts";
+import type { SessionState } from "../identity/session-state.ts";
+import type { RecordedEvent } from "../recording/events.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
@@ -30,16 +33,28 @@ function tellJournal(): void {
   tell({ type: "journal", position, state, bytes });
 }
 
+function tellSeen(states: readonly SessionState[]): void {
+  tell({ type: "seen", states });
+}
+
 async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
-    const shared = { end, acknowledged };
+    const shared = { end, acknowledged, onSeen: tellSeen };
     relay = await startRelay(config, log.child({ worker: journal }), { journal, after, ...shared });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;
   }
   switch (message.type) {
+    case "sessions":
+      return relay?.sessions.apply(message.update);
+    case "note":
+      return await note(message.number, message.event);
+    case "count": {
+      const count = relay?.count(message.session) ?? NOTHING_DONE;
+      return tell({ type: "counted", number: message.number, count });
+    }
     case "trim":
       return await relay?.journal.trim(message.position);
     case "acknowledged":
@@ -61,6 +76,16 @@ async function lead(message: ToWorker): Promise<void> {
     case "close":
       await relay?.close();
       return leave();
+  }
+}
+
+async function note(number: number, event: RecordedEvent): Promise<void> {
+  try {
+    if (relay === undefined) throw new Error("the worker has not started yet");
+    await relay.note(event);
+    tell({ type: "noted", number });
+  } catch (error) {
+    tell({ type: "noted", number, failed: error instanceof Error ? error.message : String(error) });
   }
 }
 

@@ -4,10 +4,13 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
+import { NOTHING_DONE, type SessionCount, sum } from "../gateway/session-counts.ts";
+import type { SessionUpdate } from "../identity/sessions.ts";
+import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { furthestRead } from "./journal-readers.ts";
-import type { JournalSlot, Relays } from "./relays.ts";
+import type { JournalSlot, Relays, SessionHooks } from "./relays.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
@@ -28,13 +31,14 @@ export async function startWorkers(
   config: Config,
   log: Logger,
   slots: readonly JournalSlot[],
+  hooks: SessionHooks,
 ): Promise<Relays> {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   cluster.setupPrimary({
     exec: fileURLToPath(new URL(`./worker-process.${extension}`, import.meta.url)),
     args: [],
   });
-  const workers = new Workers(config, log, slots);
+  const workers = new Workers(config, log, slots, hooks);
   await workers.started();
   return workers;
 }
@@ -52,6 +56,9 @@ interface Place {
 
 class Workers implements Relays {
   readonly #log: Logger;
+  readonly #hooks: SessionHooks;
+  /** Of the last question that is answered by its number. */
+  #asked = 0;
   readonly #places: readonly Place[];
   #config: Config;
   /** What {@link #passOn} waits with. */
@@ -60,9 +67,10 @@ class Workers implements Relays {
   #stopped = false;
   #proxy: AddressInfo | undefined;
 
-  constructor(config: Config, log: Logger, slots: readonly JournalSlot[]) {
+  constructor(config: Config, log: Logger, slots: readonly JournalSlot[], hooks: SessionHooks) {
     this.#config = config;
     this.#log = log;
+    this.#hooks = hooks;
     this.#places = slots.map((slot) => ({
       slot,
       worker: this.#fork(slot),
@@ -133,6 +141,31 @@ class Workers implements Relays {
     this.#config = config;
   }
 
+  applySessions(update: SessionUpdate): void {
+    for (const { worker } of this.#places) send(worker, { type: "sessions", update });
+  }
+
+  async note(event: RecordedEvent): Promise<void> {
+    const place = this.#places.find(({ state }) => state === "open");
+    if (place === undefined) throw new Error("no worker can record now");
+    const number = ++this.#asked;
+    send(place.worker, { type: "note", number, event });
+    const answer = await this.#answer(place.worker, "noted", number);
+    if (answer.type === "failed") throw new Error(answer.message);
+    if (answer.type === "noted" && answer.failed !== undefined) throw new Error(answer.failed);
+  }
+
+  async count(session: string): Promise<SessionCount> {
+    const counts = this.#places.map(async ({ worker, state }) => {
+      if (state === "starting") return NOTHING_DONE;
+      const number = ++this.#asked;
+      send(worker, { type: "count", number, session });
+      const answer = await this.#answer(worker, "counted", number);
+      return answer.type === "counted" ? answer.count : NOTHING_DONE;
+    });
+    return (await Promise.all(counts)).reduce(sum);
+  }
+
   drain(): Promise<void> {
     return this.#stop({ type: "drain" }, this.#config.proxy.drainTimeout);
   }
@@ -181,6 +214,11 @@ class Workers implements Relays {
     const worker = cluster.fork();
     const after = furthestRead(this.#config.dataDir).get(journal) ?? 0;
     send(worker, { type: "start", config: this.#config, journal, after });
+    // One that takes another's place begins with what is known by then.
+    worker.on("message", (message: FromWorker) => {
+      if (message.type === "ready") send(worker, { type: "sessions", update: this.#hooks.snapshot() });
+      if (message.type === "seen") this.#hooks.seen(message.states);
+    });
     return worker;
   }
 
@@ -221,7 +259,7 @@ class Workers implements Relays {
   }
 
   /** The next message of a type from a worker; when it ends instead, that it failed. */
-  async #answer(worker: Worker, type: FromWorker["type"]): Promise<FromWorker> {
+  async #answer(worker: Worker, type: FromWorker["type"], number?: number): Promise<FromWorker> {
     return await new Promise((resolve) => {
       const settle = (message: FromWorker): void => {
         worker.off("message", onMessage);
@@ -229,7 +267,8 @@ class Workers implements Relays {
         resolve(message);
       };
       const onMessage = (message: FromWorker): void => {
-        if (message.type === type || message.type === "failed") settle(message);
+        const meant = number === undefined || ("number" in message && message.number === number);
+        if ((message.type === type && meant) || message.type === "failed") settle(message);
       };
       const onExit = (): void => settle({ type: "failed", message: "a worker ended before it answered" });
       worker.on("message", onMessage);

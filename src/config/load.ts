@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { credentialWithAbsolutePaths } from "./credential.ts";
 import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
+import type { IdentityConfig } from "./identity.ts";
 import type { KafkaConfig } from "./kafka.ts";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -67,7 +68,18 @@ async function readYaml(file: string): Promise<Record<string, never>> {
 
 function explain(error: z.ZodError, file: string | undefined): string {
   const where = file === undefined ? "configuration" : `configuration file ${file}`;
-  return error.issues.map((issue) => `${where}: ${explainIssue(issue)}`).join("\n");
+  return error.issues
+    .flatMap(innermost)
+    .map((issue) => `${where}: ${explainIssue(issue)}`)
+    .join("\n");
+}
+
+/** Of a value that may be of several kinds, what is wrong with it as the kind that it is. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || issue.errors.length === 0) return [issue];
+  const deepest = issue.errors.find((issues) => issues.every(({ path }) => path.length > 0));
+  const chosen = deepest ?? issue.errors.at(-1) ?? [];
+  return chosen.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(innermost);
 }
 
 function explainIssue(issue: z.core.$ZodIssue): string {
@@ -109,15 +121,34 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream, kafka } = config;
+  const { credential, upstream, kafka, identity } = config;
   return {
     ...config,
+    identity: identityWithAbsolutePaths(identity, base),
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
     dataDir: resolve(base, config.dataDir),
     ca: { cert: resolve(base, config.ca.cert), key: resolve(base, config.ca.key) },
     credential: credentialWithAbsolutePaths(credential, base),
     upstream:
       upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
+  };
+}
+
+function identityWithAbsolutePaths(identity: IdentityConfig, base: string): IdentityConfig {
+  const { oidc, session } = identity;
+  return {
+    ...identity,
+    ...(oidc !== undefined && {
+      oidc: oidc.map(({ caFile, ...issuer }) => ({
+        ...issuer,
+        ...(caFile !== undefined && { caFile: resolve(base, caFile) }),
+      })),
+    }),
+    session: {
+      ...session,
+      keyFile: resolve(base, session.keyFile),
+      previousKeys: session.previousKeys.map((file) => resolve(base, file)),
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { credentialSchema } from "./credential.ts";
+import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
 import { byteSize, duration, httpOrigin } from "./values.ts";
 
@@ -41,6 +42,13 @@ const sections = z.strictObject({
   proxy: z
     .strictObject({
       listen: listenAddress.default({ host: "127.0.0.1", port: 8080 }).describe("for agents"),
+      advertise: z
+        .string()
+        .regex(/^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, {
+          error: 'expected "host:port", such as "bqtape.example:8080"',
+        })
+        .optional()
+        .describe("the proxy's address as agents reach it; default: listen"),
       workers: z
         .int()
         .min(1)
@@ -65,11 +73,7 @@ const sections = z.strictObject({
     })
     .prefault({})
     .describe("the authority that agents trust; made on first start when both files are absent"),
-  identity: z
-    .strictObject({
-      loopback: z.boolean().default(false).describe("true: processes of this machine need no token"),
-    })
-    .prefault({}),
+  identity: identitySchema.prefault({}).describe("how it is known who asks"),
   credential: credentialSchema.describe("what the gateway shows BigQuery"),
   upstream: z
     .strictObject({

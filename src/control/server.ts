@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
+import { answerErrors, type SessionRoutesOptions, sessionRoutes } from "./session-routes.ts";
 
 export interface ControlOptions {
   readonly caPem: string;
@@ -7,16 +8,24 @@ export interface ControlOptions {
   readonly notReady: () => string | undefined;
   /** What will stop traffic before long, if nobody does anything; absent when nothing will. */
   readonly warning: () => string | undefined;
+  /** Absent where nobody is known by a token. */
+  readonly sessions?: Omit<SessionRoutesOptions, "onError"> | undefined;
+  /** Told of failures that only the operator can mend. */
+  readonly onError: (error: unknown, message: string) => void;
 }
 
-/** The listener for operators. */
+/** The listener for operators, and for whoever opens sessions. */
 export interface Control {
   listen(host: string, port: number): Promise<AddressInfo>;
   close(): Promise<void>;
 }
 
-export function createControl({ caPem, notReady, warning }: ControlOptions): Control {
-  const server = fastify({ forceCloseConnections: true });
+/** Milliseconds for a request to arrive. */
+const REQUEST_TIMEOUT = 30_000;
+
+export function createControl({ caPem, notReady, warning, sessions, onError }: ControlOptions): Control {
+  const server = fastify({ forceCloseConnections: true, requestTimeout: REQUEST_TIMEOUT });
+  answerErrors(server, onError);
   server.get("/healthz", () => ({ status: "ok" }));
   server.get("/readyz", (_request, reply) => {
     const reason = notReady();
@@ -24,6 +33,8 @@ export function createControl({ caPem, notReady, warning }: ControlOptions): Con
     return { status: "ok", warning: warning() };
   });
   server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem));
+  if (sessions === undefined) server.get("/api/v1/login", () => ({ issuers: [] }));
+  else sessionRoutes(server, { ...sessions, onError });
   return {
     async listen(host, port) {
       await server.listen({ host, port });

@@ -2,8 +2,10 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type HostRoute, isMtlsHost, routeHost } from "../bigquery/hosts.ts";
-import type { Identify } from "../identity/identify.ts";
+import type { Identified, Identify, Unidentified } from "../identity/identify.ts";
 import { parseProxyAuthorization } from "../identity/proxy-authorization.ts";
+import { RefusedIdentities } from "../identity/refused-identities.ts";
+import type { Sessions } from "../identity/sessions.ts";
 import type { Principal, RequestHead, Source } from "../recording/events.ts";
 import type { Recorder } from "../recording/recorder.ts";
 import { redactHeaders } from "../recording/redact.ts";
@@ -14,8 +16,15 @@ import { refuseOnSocket } from "./listener.ts";
 /** Sessions remembered as having begun; of those forgotten, `session.started` is written again, which readers expect. */
 const MAX_SESSIONS = 10_000;
 
+/**
+ * Milliseconds from a credential to its refusal: longer than any check takes, so that how long it took tells nothing of what
+ * was wrong.
+ */
+const REFUSAL_TIME = 100;
+
 export interface AdmissionOptions {
   readonly identify: Identify;
+  readonly sessions: Sessions;
   readonly recorder: Recorder;
   /** Hosts besides BigQuery's: `name`, `*.domain`, or either with `:port`. Default port: 443. */
   readonly tunnelHosts: () => readonly string[];
@@ -24,36 +33,67 @@ export interface AdmissionOptions {
 /** Rules on CONNECT: who asks, and whether the host is one that the gateway serves. */
 export class Admission {
   readonly #identify: Identify;
+  readonly #live: Sessions;
+  readonly #refused: RefusedIdentities;
   readonly #recorder: Recorder;
   readonly #tunnelHosts: () => readonly string[];
   readonly #sessions = new Set<string>();
 
-  constructor({ identify, recorder, tunnelHosts }: AdmissionOptions) {
+  constructor({ identify, sessions, recorder, tunnelHosts }: AdmissionOptions) {
     this.#identify = identify;
+    this.#live = sessions;
     this.#recorder = recorder;
     this.#tunnelHosts = tunnelHosts;
+    this.#refused = new RefusedIdentities((event) => {
+      if (recorder.ready) recorder.note(event);
+    });
   }
 
-  /** Grants the connection, or refuses it on the socket, in the recording, and answers `undefined`. */
-  admit(request: IncomingMessage, socket: Duplex): Connection | undefined {
+  /**
+   * Grants the connection, or refuses it on the socket, in the recording, and answers `undefined`. At once, unless a
+   * provider's signature has to be verified first.
+   */
+  admit(request: IncomingMessage, socket: Duplex): Connection | undefined | Promise<Connection | undefined> {
+    const arrived = performance.now();
     const source = sourceOf(socket as Socket);
     const credential = parseProxyAuthorization(request.headers["proxy-authorization"]);
-    const identified = this.#identify(credential, source);
-    const refuse = (
-      status: number,
-      code: string,
-      message: string,
-      headers?: readonly string[],
-    ): undefined => {
-      this.#recordRefusal(request, source, identified, { status, code, message });
-      refuseOnSocket(socket, status, message, headers);
-    };
-    if (identified === undefined) {
-      return refuse(407, "identity", "who is asking? Use the proxy address that `bqtape env` prints", [
-        // Java's clients send credentials only when challenged.
-        'Proxy-Authenticate: Basic realm="bqtape"',
-      ]);
+    const identity = this.#identify(credential, source);
+    return identity instanceof Promise
+      ? identity.then((known) => this.#rule(request, socket, known, arrived))
+      : this.#rule(request, socket, identity, arrived);
+  }
+
+  /** Records and refuses what is no request at all, or what is too large to be read: who asks is not known. */
+  refuseUnread(socket: Duplex): void {
+    const arrived = performance.now();
+    this.#refused.note({ source: sourceOf(socket as Socket), reason: "too-long" });
+    challenge(socket, arrived + REFUSAL_TIME);
+  }
+
+  /** Records what was held back. */
+  close(): void {
+    this.#refused.close();
+  }
+
+  #rule(
+    request: IncomingMessage,
+    socket: Duplex,
+    identity: Identified | Unidentified,
+    arrived: number,
+  ): Connection | undefined {
+    const source = sourceOf(socket as Socket);
+    const userAgent = request.headers["user-agent"];
+    if ("refused" in identity) {
+      this.#refused.note({ source, userAgent, reason: identity.refused });
+      // Java's clients send credentials only when challenged; without any, nothing was checked.
+      const presented = request.headers["proxy-authorization"] !== undefined;
+      challenge(socket, presented ? arrived + REFUSAL_TIME : arrived);
+      return;
     }
+    const refuse = (status: number, code: string, message: string): undefined => {
+      this.#recordRefusal(request, source, identity, { status, code, message });
+      refuseOnSocket(socket, status, message);
+    };
     const authority = parseAuthority(request.url ?? "");
     if (typeof authority === "string") return refuse(400, "connect.authority", authority);
     const route = this.#route(authority);
@@ -71,10 +111,34 @@ export class Admission {
         `${authority.host}:${authority.port} is not a host that this gateway serves`,
       );
     }
-    const { principal, session, placeholderKey } = identified;
-    this.#noteSession(session, principal, source, request.headers["user-agent"]);
-    const key = placeholderKey !== undefined && { placeholderKey };
-    return { authority, route, source, principal, session, ...key };
+    if (socket.destroyed) return;
+    this.#noteSession(identity, source, userAgent);
+    return this.#connect(identity, socket, { authority, route, source });
+  }
+
+  /** Works for the session until the socket closes, or the session is over: then the socket is closed. */
+  #connect(
+    identity: Identified,
+    socket: Duplex,
+    granted: Pick<Connection, "authority" | "route" | "source">,
+  ): Connection {
+    const { session, placeholderKey } = identity;
+    const live = this.#live.join(identity);
+    live.onOver(() => {
+      // What runs tells the agent first.
+      const timer = setTimeout(() => socket.destroy(), OVER_LINGER);
+      socket.once("close", () => clearTimeout(timer));
+    });
+    socket.once("close", () => live.leave());
+    return {
+      ...granted,
+      session,
+      live,
+      get principal() {
+        return live.principal;
+      },
+      ...(placeholderKey !== undefined && { placeholderKey }),
+    };
   }
 
   /** Records what came on the proxy port and was no CONNECT. */
@@ -95,7 +159,8 @@ export class Admission {
     return this.#tunnelHosts().some((allowed) => isAllowed(authority, allowed)) ? "tunnel" : "refuse";
   }
 
-  #noteSession(session: string, principal: Principal, source: Source, userAgent: string | undefined): void {
+  #noteSession(identity: Identified, source: Source, userAgent: string | undefined): void {
+    const { session, principal, agent, purpose, state } = identity;
     if (this.#sessions.has(session) || !this.#recorder.ready) return;
     if (this.#sessions.size >= MAX_SESSIONS) this.#sessions.clear();
     this.#sessions.add(session);
@@ -106,6 +171,9 @@ export class Admission {
       principal,
       source,
       ...(userAgent !== undefined && { userAgent }),
+      ...(agent !== undefined && { agent }),
+      ...(purpose !== undefined && { purpose }),
+      ...(state !== undefined && { expiresAt: state.expiresAt }),
     });
   }
 
@@ -130,6 +198,25 @@ export class Admission {
     });
   }
 }
+
+/** The one answer to all that is not known: whatever was wrong, it reads the same. @param at when, by `performance.now()`. */
+function challenge(socket: Duplex, at: number): void {
+  const answer = (): void =>
+    refuseOnSocket(socket, 407, CHALLENGE, ['Proxy-Authenticate: Basic realm="bqtape"']);
+  const wait = at - performance.now();
+  if (wait <= 0) {
+    answer();
+    return;
+  }
+  socket.on("error", () => socket.destroy());
+  const timer = setTimeout(answer, wait);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+const CHALLENGE = "who is asking? Use the proxy address that bqtape run or bqtape env gives";
+
+/** Milliseconds to tell an agent that its session is over before its connections are cut. */
+const OVER_LINGER = 250;
 
 /** The head of a request that could not be parsed. */
 export const UNREADABLE: RequestHead = {

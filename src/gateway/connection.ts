@@ -1,4 +1,5 @@
 import type { HostRoute } from "../bigquery/hosts.ts";
+import type { LiveSession } from "../identity/sessions.ts";
 import type { Principal, Source } from "../recording/events.ts";
 import type { Authority } from "./authority.ts";
 
@@ -8,8 +9,11 @@ export interface Connection {
   /** `tunnel`: a host of the allow-list, passed blind. */
   readonly route: Exclude<HostRoute, "refuse"> | "tunnel";
   readonly source: Source;
+  /** As of the session's last renewal. */
   readonly principal: Principal;
   readonly session: string;
   /** Modulus (base64url) of the session's own placeholder key; absent: it has none. */
   readonly placeholderKey?: string;
+  /** What ends the connection's work when the session is over. */
+  readonly live: LiveSession;
 }

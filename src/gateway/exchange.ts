@@ -3,6 +3,7 @@ import type { Credential } from "../credentials/credential.ts";
 import type { Credentials } from "../credentials/per-group.ts";
 import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
+import { SessionOver } from "../identity/sessions.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
@@ -66,7 +67,9 @@ export async function serveExchange(
   const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
   const limit = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
   const entered = parts.slots.enter(connection.session);
+  const left = connection.live.run((over) => breakOff(exchange, over));
   try {
+    if (connection.live.over !== undefined) throw connection.live.over;
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     if (!entered) throw tooMany(parts.limits.exchangesPerSession);
     await checkAgentCredential(parts.placeholders, connection, agent.request);
@@ -76,6 +79,7 @@ export async function serveExchange(
     abort(exchange, exchange.cause ?? error);
   } finally {
     limit.end();
+    left();
     if (entered) parts.slots.leave(connection.session);
     agent.close();
     held.release();
@@ -99,6 +103,8 @@ async function forward(exchange: Exchange): Promise<void> {
   recording.enter("credential");
   exchange.credential = credential;
   const token = await credential.token();
+  // Its time, or its session, may be over by now.
+  if (exchange.cause !== undefined) throw exchange.cause;
   recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
   try {
@@ -263,7 +269,8 @@ function breakOff(exchange: Exchange, cause: Error): void {
 function abort(exchange: Exchange, error: unknown): void {
   const { parts, agent, recording, credential } = exchange;
   const gone = error instanceof AgentGone || agent.gone;
-  const refusal = toRefusal(gone ? new AgentGone() : error);
+  const over = error instanceof SessionOver;
+  const refusal = toRefusal(gone && !over ? new AgentGone() : error);
   const { started, status } = agent;
   const cut = gone || started;
   if (cut) agent.cut();
@@ -279,7 +286,7 @@ function abort(exchange: Exchange, error: unknown): void {
     error: { code: refusal.code, message: refusal.message },
     ...(credential !== undefined && { credential: credential.name }),
   };
-  if (!gone) parts.onFailure(recording.id, refusal);
+  if (!gone && !over) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
   else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
 }

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ReadSessions } from "../bigquery/storage-sessions.ts";
 import type { LeafStore } from "../certificates/leaf-store.ts";
 import type { Identify } from "../identity/identify.ts";
+import type { Sessions } from "../identity/sessions.ts";
 import { Admission, connectHead } from "./admission.ts";
 import type { AgentSide } from "./agent.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -27,6 +28,7 @@ type Own = "limits" | "budget" | "slots" | "readSessions";
 export interface GatewayParts extends Omit<ExchangeParts, Own> {
   readonly limits: Limits;
   readonly identify: Identify;
+  readonly sessions: Sessions;
   readonly leaves: Pick<LeafStore, "optionsFor">;
   readonly tunnels: Tunnels;
   /** The allow-list of tunnels, as it is now. */
@@ -70,14 +72,16 @@ export class Gateway {
     this.#proxy = new InterceptingProxy({
       takeTunnel: (request, socket) => void this.#open(request, socket),
       refused: (socket, reason, request) => this.#admission.noteRefused(socket, reason, request),
+      refuseUnread: (socket) => this.#admission.refuseUnread(socket),
     });
     this.#proxy.onConnect((request, socket, _head, next) => {
       if (this.#draining) return refuseOnSocket(socket, 503, "the gateway is stopping: try again");
-      const connection = this.#admission.admit(request, socket);
-      if (connection === undefined) return;
-      this.#granted.set(request, connection);
-      if (connection.route === "tunnel") void this.#dial(connection, request, socket, next);
-      else next();
+      const admitted = this.#admission.admit(request, socket);
+      if (!(admitted instanceof Promise)) return this.#grant(admitted, request, socket, next);
+      admitted.then(
+        (connection) => this.#grant(connection, request, socket, next),
+        () => socket.destroy(),
+      );
     });
     this.#http1 = createHttp1Server({
       serve: (request, response) => {
@@ -119,8 +123,21 @@ export class Gateway {
   /** Cuts every connection, and resolves when what they carried is recorded as cut. */
   async close(): Promise<void> {
     await this.#proxy.stop();
+    this.#admission.close();
     await this.#whenIdle();
     await this.#parts.upstream.close();
+  }
+
+  #grant(
+    connection: Connection | undefined,
+    request: IncomingMessage,
+    socket: Duplex,
+    next: () => void,
+  ): void {
+    if (connection === undefined) return;
+    this.#granted.set(request, connection);
+    if (connection.route === "tunnel") void this.#dial(connection, request, socket, next);
+    else next();
   }
 
   #serve(connection: Connection, agent: AgentSide): void {
@@ -171,7 +188,7 @@ export class Gateway {
     const connection = this.#granted.get(request);
     if (connection === undefined) return void socket.destroy();
     const tunnel = this.#dialled.get(request);
-    if (tunnel !== undefined) return this.#track(tunnel.join(socket));
+    if (tunnel !== undefined) return this.#track(tunnel.join(socket, connection.live));
     try {
       await this.#tls.accept(socket, connection.authority.host, (secured) => {
         if (secured.alpnProtocol === "h2") return this.#http2.accept(secured, connection);

@@ -9,6 +9,8 @@ export interface ListenerHooks {
   readonly takeTunnel: (request: IncomingMessage, socket: Socket) => void;
   /** Told of what is no CONNECT; it has been refused with 400. `request` is absent when it could not be parsed. */
   readonly refused: (socket: Duplex, reason: string, request?: IncomingMessage) => void;
+  /** Has to answer, and to close the socket: what came is larger than a request's head may be, so nobody read who asks. */
+  readonly refuseUnread: (socket: Duplex) => void;
 }
 
 /** Milliseconds to deliver a refusal before its socket is closed for good. */
@@ -42,6 +44,7 @@ export class InterceptingProxy extends MitmProxy {
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
       // A connection that breaks before it has said anything has asked for nothing.
       if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+      else if (error.code === "HPE_HEADER_OVERFLOW") this.#refuseUnread(socket);
       else this.#refuse(socket, `this is not HTTP/1.1 as RFC 9112 has it (${error.code ?? "unknown"})`);
     });
   }
@@ -96,6 +99,12 @@ export class InterceptingProxy extends MitmProxy {
     refuseOnSocket(socket, 400, reason);
   }
 
+  #refuseUnread(socket: Duplex): void {
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    this.#hooks.refuseUnread(socket);
+  }
+
   override _onError(kind: string, _context: unknown, error: Error): void {
     for (const handler of this.onErrorHandlers) handler(null, error, kind);
   }
@@ -120,6 +129,8 @@ export function refuseOnSocket(
     "Connection: close",
   ];
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
+  // What still comes is thrown away: a socket that is closed over it would be reset, and the answer lost with it.
+  socket.resume();
   const timer = setTimeout(() => socket.destroy(), REFUSAL_LINGER);
   socket.once("close", () => clearTimeout(timer));
 }

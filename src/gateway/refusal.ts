@@ -1,5 +1,6 @@
 import { type ErrorReason, errorBody } from "../bigquery/errors.ts";
 import { CredentialError } from "../credentials/credential.ts";
+import { SessionOver } from "../identity/sessions.ts";
 import { JournalError, systemCode } from "../recording/errors.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
 
@@ -23,6 +24,10 @@ export class Refusal extends Error {
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof AgentGone) return new Refusal(499, "invalid", "agent.gone", error.message);
+  if (error instanceof SessionOver) {
+    const message = `this session is over (${error.over}): open another, with bqtape run, say`;
+    return new Refusal(403, "accessDenied", `session.${error.over}`, message);
+  }
   if (error instanceof JournalError) {
     // The cause may name paths: it is for the operator's log, not for the agent.
     const message =

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
+import type { LiveSession, SessionOver } from "../identity/sessions.ts";
 import type { RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
@@ -161,15 +162,19 @@ export class OpenTunnel {
     upstream.on("error", () => upstream.destroy());
   }
 
-  /** Joins the agent's socket; resolves when both sides are closed and that is recorded. */
-  async join(agent: Socket): Promise<void> {
+  /** Joins the agent's socket; resolves when both sides are closed, or the session is over, and that is recorded. */
+  async join(agent: Socket, live: LiveSession): Promise<void> {
     const upstream = this.#upstream;
-    const idle = new AbortController();
-    const timer = setTimeout(() => {
-      idle.abort();
+    let error: { readonly code: string; readonly message: string } | undefined;
+    const cut = (code: string, message: string): void => {
+      error = { code, message };
       upstream.destroy();
       agent.destroy();
-    }, this.#idleTimeout);
+    };
+    const timer = setTimeout(() => cut("tunnel.idle", "nothing came for too long"), this.#idleTimeout);
+    const whenOver = ({ over, message }: SessionOver): void => cut(`session.${over}`, message);
+    const left = live.run(whenOver);
+    if (live.over !== undefined) whenOver(live.over);
     for (const socket of [agent, upstream]) {
       socket.on("data", () => timer.refresh());
       socket.on("error", () => socket.destroy());
@@ -181,6 +186,7 @@ export class OpenTunnel {
     upstream.once("close", () => agent.destroy());
     await Promise.all([agent, upstream].map((socket) => socket.closed || once(socket, "close")));
     clearTimeout(timer);
+    left();
     this.#onClosed();
     this.#recording.blind({ request: upstream.bytesWritten, response: upstream.bytesRead });
     this.#recording.end({
@@ -188,7 +194,7 @@ export class OpenTunnel {
       status: 200,
       answeredBy: "upstream",
       headers: [],
-      ...(idle.signal.aborted && { error: { code: "tunnel.idle", message: "nothing came for too long" } }),
+      ...(error !== undefined && { error }),
     });
   }
 }

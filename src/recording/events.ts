@@ -7,6 +7,10 @@ export type RecordedEvent =
   | GatewayStarted
   | GatewayStopped
   | SessionStarted
+  | SessionRenewed
+  | SessionEnded
+  | SessionRevoked
+  | IdentityRefused
   | ExchangeRequested
   | ExchangeCompleted
   | ExchangeDenied;
@@ -36,8 +40,55 @@ export interface SessionStarted {
   readonly session: string;
   readonly principal: Principal;
   readonly source: Source;
-  /** The agent's `User-Agent` on CONNECT, when it sends one. */
+  /** The agent's `User-Agent` on CONNECT, or of whoever opened the session, when they send one. */
   readonly userAgent?: string;
+  /** What the agent is called, and what it is for, by whoever opened the session. */
+  readonly agent?: string;
+  readonly purpose?: string;
+  /** The session's hard end. */
+  readonly expiresAt?: number;
+}
+
+/** The person behind a session proved anew who they are; the principal's groups are as of now. */
+export interface SessionRenewed extends OfSession {
+  readonly type: "session.renewed";
+  /** By when it has to be renewed again. */
+  readonly renewBefore: number;
+}
+
+/** A session is over for good: its owner ended it, or its time was up. */
+export interface SessionEnded extends OfSession {
+  readonly type: "session.ended";
+  readonly because: "owner" | "expired" | "not-renewed" | "idle";
+}
+
+/** Somebody who may do so took a session away. */
+export interface SessionRevoked extends OfSession {
+  readonly type: "session.revoked";
+  /** In the words of whoever did it. */
+  readonly because: string;
+  readonly by: Principal;
+}
+
+interface OfSession {
+  readonly time: number;
+  readonly session: string;
+  readonly principal: Principal;
+  /** Absent of what the gateway does by itself. */
+  readonly source?: Source;
+  readonly userAgent?: string;
+}
+
+/** Somebody came without an identity that is known. Of many from one source, the first is told, and then how many more. */
+export interface IdentityRefused {
+  readonly type: "identity.refused";
+  readonly time: number;
+  readonly source: Source;
+  readonly userAgent?: string;
+  /** A word such as `expired`, `signature` or `revoked`; whoever asked is not told. */
+  readonly reason: string;
+  /** Further ones from this source that are not told one by one. */
+  readonly suppressed: number;
 }
 
 /** On whose behalf an agent acts. */
@@ -47,6 +98,8 @@ export interface Principal {
   /** For people: an e-mail address, or a login name. */
   readonly user: string;
   readonly groups: readonly string[];
+  /** Who says so: an OpenID provider, whose subjects are its own; absent in loopback mode. */
+  readonly issuer?: string;
 }
 
 /** Where a connection came from. */

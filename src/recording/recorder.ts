@@ -18,6 +18,19 @@ export interface RecorderOptions {
   readonly commitRequest: Durability;
   /** What response bytes wait for before the agent gets them. */
   readonly releaseResponse: Durability;
+  /** Told of each exchange of a session that ends. */
+  readonly onEnd?: (ended: EndedExchange) => void;
+}
+
+/** What an exchange came to, for those who count. */
+export interface EndedExchange {
+  readonly session: string;
+  /** Whether it ran a statement. */
+  readonly statement: boolean;
+  readonly denied: boolean;
+  /** Bytes of the bodies. */
+  readonly request: number;
+  readonly response: number;
 }
 
 /** Bytes of one body record at most: a chunk of the bodies topic. */
@@ -65,6 +78,7 @@ export class ExchangeRecording {
   readonly #clock = new PhaseClock();
   readonly #request: BodyRecording;
   #begun = false;
+  #statement = false;
   readonly #response: BodyRecording;
 
   constructor(options: RecorderOptions, session: string | undefined) {
@@ -106,6 +120,8 @@ export class ExchangeRecording {
     };
     journal.append({ kind: "event", event });
     this.#begun = true;
+    const { sql, dryRun } = fields.operation;
+    this.#statement = sql !== undefined && dryRun !== true && fields.decision.effect === "allow";
     this.#request.add(body, options);
     return journal.commit(commitRequest);
   }
@@ -180,6 +196,13 @@ export class ExchangeRecording {
       phases: this.#clock.summary(),
       refused: fields.refused,
     };
+    this.#options.onEnd?.({
+      session: this.#session ?? "",
+      statement: this.#statement,
+      denied: outcome === "denied",
+      request: event.request.bytes,
+      response: bytes,
+    });
     // JSON leaves out what is undefined.
     this.#options.journal.append({ kind: "event", event: event as ExchangeCompleted | ExchangeDenied });
   }

@@ -217,13 +217,30 @@ test("an archive of the first format is brought up to this one, and goes on", li
   const database = new DatabaseSync(file);
   const added = ["grpc_status", "read_columns", "stream", "upload"];
   for (const column of added) database.exec(`ALTER TABLE exchanges DROP COLUMN ${column}`);
-  database.exec("PRAGMA user_version = 1");
+  const later = [
+    "issuer",
+    "agent",
+    "purpose",
+    "expires",
+    "renewed",
+    "over",
+    "over_at",
+    "over_because",
+    "over_by",
+  ];
+  for (const column of later) database.exec(`ALTER TABLE sessions DROP COLUMN ${column}`);
+  database.exec("DROP TABLE refused_identities; PRAGMA user_version = 1");
   database.close();
   new ArchiveStore(file).close();
   const migrated = new DatabaseSync(file);
-  const columns = migrated.prepare("SELECT name FROM pragma_table_info('exchanges')").all();
+  const columns = (table: string) =>
+    migrated
+      .prepare(`SELECT name FROM pragma_table_info('${table}')`)
+      .all()
+      .map(({ name }) => name);
+  assert.deepEqual(columns("exchanges").slice(-added.length), added);
+  assert.deepEqual(columns("sessions").slice(-later.length), later);
   migrated.close();
-  assert.deepEqual(columns.map(({ name }) => name).slice(-added.length), added);
   new ArchiveStore(file).close();
 });
 
@@ -242,8 +259,8 @@ function applyAndDump(store: ArchiveStore, journal: HandWrittenJournal, dataDir:
   reader.close();
   const database = new DatabaseSync(archiveFile(dataDir), { readOnly: true });
   try {
-    return ["runs", "sessions", "exchanges", "bodies", "gaps", "checkpoints"].map((table) =>
-      database.prepare(`SELECT * FROM ${table}`).all(),
+    return ["runs", "sessions", "refused_identities", "exchanges", "bodies", "gaps", "checkpoints"].map(
+      (table) => database.prepare(`SELECT * FROM ${table}`).all(),
     );
   } finally {
     database.close();

@@ -26,7 +26,7 @@ test("a killed gateway's sessions are listed from its journal, what was cut shor
   const { dataDir, alice } = recorded();
   const { stdout, status } = bqtape("sessions", "--data-dir", dataDir);
   assert.equal(status, 0);
-  assert.match(stdout, /session +user +started +last activity +exchanges +denied +incomplete +bytes/);
+  assert.match(stdout, /session +user +groups +started +last activity +exchanges +denied +incomplete +bytes/);
   assert.match(stdout, new RegExp(`${alice} +alice .* 2 +0 +1 +\\d+ B`));
 });
 

@@ -49,7 +49,7 @@ async function relayUnder(t: TestContext, recording: object, serve: Serve): Prom
   });
   mkdirSync(journalDirectory(config.dataDir, "0"), { recursive: true });
   const [end, acknowledged] = [new SharedArrayBuffer(8), new SharedArrayBuffer(8)];
-  const options = { journal: "0", after: 0, end, acknowledged, ticketKeys: randomBytes(48) };
+  const options = { journal: "0", after: 0, end, acknowledged, onSeen: () => undefined };
   const relay = await startRelay(config, pino({ level: "silent" }), options);
   t.after(() => relay.close());
   const acknowledge = (): void => {

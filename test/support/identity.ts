@@ -6,7 +6,8 @@ import type { Identified, Identify } from "../../src/identity/identify.ts";
 export class TestIdentity {
   readonly #known = new Map<string, Identified>();
 
-  readonly identify: Identify = (credential) => this.#known.get(credential?.secret ?? "");
+  readonly identify: Identify = (credential) =>
+    this.#known.get(credential?.secret ?? "") ?? { refused: "unknown" };
 
   /** Lets a session in, with its person in these groups. */
   open(session: string, ...groups: readonly string[]): void {

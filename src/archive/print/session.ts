@@ -18,7 +18,9 @@ export function sessionLines(session: ArchivedSession, style: Style): string[] {
       `${formatTime(started)} to ${formatTime(lastActivity)} (${formatDuration(lastActivity - started)})`,
     ],
     ["from", `${source.address}:${source.port}`],
-    ["agent", session.userAgent ?? "did not say"],
+    ["agent", [session.agent, session.userAgent ?? "did not say"].filter(Boolean).join(", ")],
+    ...(session.purpose === undefined ? [] : [["for", session.purpose] as [string, string]]),
+    ...(session.over === undefined ? [] : [["over", overLine(session.over)] as [string, string]]),
     [
       "did",
       [count(session.exchanges, "exchange"), ...troubles(session), formatBytes(session.bytes)].join(", "),
@@ -31,6 +33,10 @@ export function sessionLines(session: ArchivedSession, style: Style): string[] {
   ];
 }
 
+function overLine({ how, at, because, by }: NonNullable<ArchivedSession["over"]>): string {
+  return `${how} at ${formatTime(at)}${by === undefined ? "" : ` by ${by}`}: ${because}`;
+}
+
 function troubles({ denied, incomplete }: ArchivedSession): string[] {
   return [
     ...(denied > 0 ? [`${denied} denied`] : []),
@@ -40,9 +46,16 @@ function troubles({ denied, incomplete }: ArchivedSession): string[] {
 
 /** A table of sessions. */
 export function sessionTable(sessions: readonly ArchivedSession[], style: Style): string[] {
+  // Of loopback sessions there is nothing to say in these.
+  const optional = [
+    { title: "groups", of: ({ groups }: ArchivedSession) => groups.join(", ") },
+    { title: "agent", of: ({ agent = "" }: ArchivedSession) => agent },
+    { title: "purpose", of: ({ purpose = "" }: ArchivedSession) => purpose },
+  ].filter(({ of }) => sessions.some((session) => of(session) !== ""));
   const columns = [
     { title: "session" },
     { title: "user" },
+    ...optional.map(({ title }) => ({ title })),
     { title: "started" },
     { title: "last activity" },
     { title: "exchanges", right: true },
@@ -53,6 +66,7 @@ export function sessionTable(sessions: readonly ArchivedSession[], style: Style)
   const rows = sessions.map((session) => [
     session.id,
     session.user,
+    ...optional.map(({ of }) => of(session)),
     formatTime(session.started).slice(0, 19),
     formatTime(session.lastActivity).slice(0, 19),
     session.exchanges.toLocaleString("en-US"),

@@ -1,45 +1,13 @@
-import type { GatewayStarted, GatewayStopped, SessionStarted } from "../../recording/events.ts";
-import { BOUNDS } from "./asked.ts";
-import { wholeMilliseconds } from "./headers.ts";
-import { APPLICATION_ERROR, AUTHENTICATION, LIFECYCLE } from "./ocsf/classes.ts";
+import type { GatewayStarted, GatewayStopped } from "../../recording/events.ts";
+import { APPLICATION_ERROR, LIFECYCLE } from "./ocsf/classes.ts";
 import { baseEvent, type Context, fitEvent, product } from "./ocsf/event.ts";
-import { type Json, json, part } from "./ocsf/json.ts";
-import { sourceEndpoint, userOf } from "./ocsf/objects.ts";
-import type { KnownPrincipal } from "./sessions.ts";
+import type { Json } from "./ocsf/json.ts";
 import { short } from "./text.ts";
 
+export { refusedEvent, type SessionEvent, sessionEvent } from "./ocsf/authentication.ts";
 export { type Context, MAX_EVENT_BYTES, type OcsfEvent, type Run } from "./ocsf/event.ts";
 export { exchangeEvent } from "./ocsf/exchange.ts";
 export { type End, passedUnseen, type Scene } from "./ocsf/scene.ts";
-
-const SUCCESS = ',"status_id":1,"status":"Success"';
-const ALLOWED = ',"action_id":1,"action":"Allowed","disposition_id":1,"disposition":"Allowed"';
-
-/** The value of a session's first event: OCSF Authentication, Logon. */
-export function sessionEvent(context: Context, event: SessionStarted, principal: KnownPrincipal): Json {
-  const { session, userAgent } = event;
-  const base = baseEvent(context, {
-    activity: { class: AUTHENTICATION, id: 1 },
-    severity: "informational",
-    message: `${principal.user}: session ${session} began`,
-    session,
-    profiles: ["security_control"],
-  });
-  const request =
-    userAgent === undefined
-      ? undefined
-      : `{"http_method":"CONNECT","user_agent":${json(short(userAgent, BOUNDS.name))}}`;
-  return fitEvent(
-    `${base}${SUCCESS}${ALLOWED},"user":${userOf(undefined, principal)},"session":{"uid":${json(
-      session,
-    )},"created_time":${wholeMilliseconds(event.time)}},"service":{"name":"bqtape","uid":${json(
-      context.source,
-    )}},"src_endpoint":${sourceEndpoint(event.source)}${part(',"http_request":', request)},${
-      // OCSF: a logon over the network.
-      '"logon_type_id":3,"logon_type":"Network"'
-    },"unmapped":${JSON.stringify({ gateway_run: context.run?.gateway, groups_left_out: principal.moreGroups })}}`,
-  );
-}
 
 /** The value of a gateway's start or stop: OCSF Application Lifecycle. */
 export function gatewayEvent(context: Context, event: GatewayStarted | GatewayStopped): Json {
@@ -53,7 +21,9 @@ export function gatewayEvent(context: Context, event: GatewayStarted | GatewaySt
     gateway_run: event.gateway,
     truncated_bytes: started ? event.truncatedBytes : undefined,
   };
-  return fitEvent(`${base}${SUCCESS},"app":${product(context)},"unmapped":${JSON.stringify(rest)}}`);
+  return fitEvent(
+    `${base},"status_id":1,"status":"Success","app":${product(context)},"unmapped":${JSON.stringify(rest)}}`,
+  );
 }
 
 /** Positions of a journal whose records cannot be delivered. */

@@ -9,9 +9,11 @@ import type {
   Principal,
   RecordedEvent,
   RequestHead,
+  SessionEnded,
   Source,
 } from "../../recording/events.ts";
 import { type Fields, fields } from "./fields.ts";
+import type { SessionEvent } from "./ocsf.ts";
 import type { EventMessage } from "./read.ts";
 
 /** What topics tell beyond what a gateway records itself. */
@@ -48,17 +50,20 @@ export function recordedEvent({ name, subject = "", event }: EventMessage): Told
       };
     case "gateway.stopped":
       return { type: name, time, gateway: unmapped.text("gateway_run") ?? subject };
-    case "session.started": {
-      const userAgent = of.object("http_request").text("user_agent");
+    case "session.started":
+    case "session.renewed":
+    case "session.ended":
+    case "session.revoked":
+      return sessionOf(of, name, time, subject);
+    case "identity.refused":
       return {
         type: name,
         time,
-        session: subject,
-        principal: principalOf(of.object("user")),
         source: sourceOf(of),
-        ...(userAgent !== undefined && { userAgent }),
+        ...present({ userAgent: of.object("http_request").text("user_agent") }),
+        reason: of.text("status_code") ?? "",
+        suppressed: unmapped.number("suppressed") ?? 0,
       };
-    }
     case "recording.gap": {
       const [from = 0, to = 0] = [unmapped.number("gap_from"), unmapped.number("gap_to")];
       return { type: name, time, from, to, reason: unmapped.text("gap_reason") ?? "" };
@@ -73,11 +78,49 @@ export function recordedEvent({ name, subject = "", event }: EventMessage): Told
   }
 }
 
-function principalOf(user: Fields): Principal {
+function sessionOf(of: Fields, type: SessionEvent["type"], time: number, session: string): SessionEvent {
+  const unmapped = of.object("unmapped");
+  const details = of.object("session");
+  const because = details.text("expiration_reason") ?? "";
+  const userAgent = of.object("http_request").text("user_agent");
+  const principal = principalOf(of.object("user"), details.text("issuer"));
+  const common = { time, session, principal, ...present({ userAgent }) };
+  const endpoint = of.object("src_endpoint");
+  const known = (endpoint.text("ip") ?? endpoint.text("name")) !== undefined && { source: sourceOf(of) };
+  switch (type) {
+    case "session.started":
+      return {
+        type,
+        ...common,
+        source: sourceOf(of),
+        ...present({
+          agent: unmapped.text("agent"),
+          purpose: unmapped.text("purpose"),
+          expiresAt: details.number("expiration_time"),
+        }),
+      };
+    case "session.renewed":
+      return { type, ...common, ...known, renewBefore: unmapped.number("renew_before") ?? 0 };
+    case "session.ended":
+      return { type, ...common, ...known, because: because as SessionEnded["because"] };
+    case "session.revoked": {
+      const by = {
+        subject: unmapped.text("revoked_by_subject") ?? "",
+        user: unmapped.text("revoked_by") ?? "",
+        groups: [],
+        ...present({ issuer: unmapped.text("revoked_by_issuer") }),
+      };
+      return { type, ...common, ...known, because, by };
+    }
+  }
+}
+
+function principalOf(user: Fields, issuer: string | undefined): Principal {
   return {
     subject: user.text("uid") ?? "",
     user: userOf(user) ?? "",
     groups: user.list("groups").map((group) => group.text("name") ?? ""),
+    ...present({ issuer }),
   };
 }
 

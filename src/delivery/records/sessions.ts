@@ -50,7 +50,7 @@ export class Sessions {
   }
 }
 
-function bound({ subject, user, groups }: Principal): KnownPrincipal {
+function bound({ subject, user, groups, issuer }: Principal): KnownPrincipal {
   const kept = cutList(
     groups.slice(0, MAX_GROUPS).map((group) => short(group, BOUNDS.name)),
     MAX_GROUPS,
@@ -63,6 +63,7 @@ function bound({ subject, user, groups }: Principal): KnownPrincipal {
     subject: short(subject, BOUNDS.name),
     user: short(user, BOUNDS.name),
     groups: kept,
+    ...(issuer !== undefined && { issuer: short(issuer, BOUNDS.name) }),
     ...(more > 0 && { moreGroups: more }),
   };
 }

@@ -3,8 +3,8 @@ import type {
   ExchangeRequested,
   GatewayStarted,
   GatewayStopped,
+  IdentityRefused,
   RecordedEvent,
-  SessionStarted,
 } from "../../recording/events.ts";
 import type { Batch, Positioned } from "../../recording/reader.ts";
 import { askedOf, askedOfRefused, BOUNDS } from "./asked.ts";
@@ -20,6 +20,8 @@ import {
   gatewayEvent,
   type LostRecords,
   type Run,
+  refusedEvent,
+  type SessionEvent,
   sessionEvent,
 } from "./ocsf.ts";
 import { type OpenExchange, OpenExchanges } from "./open-exchanges.ts";
@@ -155,7 +157,13 @@ export class TopicWriter {
         this.#ended(event, at, again, into);
         break;
       case "session.started":
+      case "session.renewed":
+      case "session.ended":
+      case "session.revoked":
         if (!again) this.#session(event, at, into);
+        break;
+      case "identity.refused":
+        if (!again) this.#refused(event, at, into);
         break;
       case "gateway.started":
         if (!again) this.#started(event, at, into);
@@ -183,12 +191,17 @@ export class TopicWriter {
     into.push(eventRecord(context, address, gatewayEvent(context, { ...event, gateway })));
   }
 
-  #session(event: SessionStarted, at: number, into: TopicRecord[]): void {
+  #session(event: SessionEvent, at: number, into: TopicRecord[]): void {
     const session = boundSession(event.session) ?? "unknown";
     const principal = this.#sessions.begin(session, event.principal);
-    const context = this.#context("session.started", this.#placeId(at), event.time, at);
+    const context = this.#context(event.type, this.#placeId(at), event.time, at);
     const value = sessionEvent(context, { ...event, session }, principal);
     into.push(eventRecord(context, { key: session, subject: session }, value));
+  }
+
+  #refused(event: IdentityRefused, at: number, into: TopicRecord[]): void {
+    const context = this.#context(event.type, this.#placeId(at), event.time, at);
+    into.push(eventRecord(context, { key: this.#source }, refusedEvent(context, event)));
   }
 
   #requested(event: ExchangeRequested, at: number, again: boolean, into: TopicRecord[]): void {

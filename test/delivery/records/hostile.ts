@@ -50,6 +50,7 @@ export class Hostile {
   fill(journal: MemoryJournal): void {
     const random = this.#random;
     if (random.once(8)) journal.events(this.#session());
+    if (random.once(8)) journal.events(this.#later());
     if (random.once(16)) journal.gap(1 + random.integer(1_000), random.pick(["damaged", "missing"]));
     const exchange = this.#exchange();
     if (random.once(6)) {
@@ -101,6 +102,24 @@ export class Hostile {
     return this.#random.pick([0, 0.5, 1_700_000_000_000.25, -5, 1e17, Number.NaN, this.#random.word()]);
   }
 
+  #later(): RecordedEvent {
+    const common = { ...this.#session(), session: this.#sessionName() };
+    const { agent: _, purpose: __, expiresAt: ___, ...session } = common;
+    return this.#random.pick<() => RecordedEvent>([
+      () => ({ ...session, type: "session.renewed", renewBefore: this.#time() }),
+      () => ({ ...session, type: "session.ended", because: this.text() as "owner" }),
+      () => ({ ...session, type: "session.revoked", because: this.text(), by: this.#session().principal }),
+      () => ({
+        type: "identity.refused",
+        time: this.#time(),
+        source: this.#source(),
+        reason: this.text(),
+        suppressed: this.#random.integer(1_000),
+        ...(this.#random.once(2) && { userAgent: this.text() }),
+      }),
+    ])();
+  }
+
   #session(): SessionStarted {
     const many = this.#random.once(3) ? 500 : 3;
     return {
@@ -111,9 +130,11 @@ export class Hostile {
         subject: this.text(),
         user: this.text(),
         groups: Array.from({ length: this.#random.integer(many) }, () => this.text(200)),
+        ...(this.#random.once(2) && { issuer: this.text() }),
       },
       source: this.#source(),
       ...(this.#random.once(2) && { userAgent: this.text() }),
+      ...(this.#random.once(2) && { agent: this.text(), purpose: this.text(), expiresAt: this.#time() }),
     };
   }
 

@@ -21,6 +21,13 @@ import { hostileJournal } from "./hostile.ts";
 import { MemoryJournal, SOURCE, writeAll } from "./journal.ts";
 
 const session = "s-1";
+const source = { address: "10.0.0.7", port: 5_000 };
+const ANN = {
+  issuer: "https://idp.example",
+  subject: "u-1",
+  user: "ann@example.com",
+  groups: ["analysts"],
+};
 
 function told(records: readonly TopicRecord[]): ToldEvent[] {
   return records
@@ -46,6 +53,29 @@ test("what a gateway recorded is what a reader of the topic gets back", () => {
   const events: RecordedEvent[] = [
     gatewayStarted("run", 1_000),
     sessionStarted(session),
+    {
+      type: "session.started",
+      time: 1_100,
+      session: "o-1",
+      principal: ANN,
+      source,
+      agent: "claude",
+      purpose: "report",
+      expiresAt: 9_000,
+    },
+    { type: "session.renewed", time: 1_200, session: "o-1", principal: ANN, source, renewBefore: 2_000 },
+    { type: "session.ended", time: 1_300, session: "o-1", principal: ANN, because: "not-renewed" },
+    {
+      type: "session.revoked",
+      time: 1_400,
+      session: "o-1",
+      principal: ANN,
+      source,
+      userAgent: "bqtape/1",
+      because: "lost laptop",
+      by: { ...ANN, groups: [] },
+    },
+    { type: "identity.refused", time: 1_500, source, reason: "expired", suppressed: 3, userAgent: "curl/8" },
     ordinary.requested,
     // BigQuery confirms the job and the location, and the end says what it confirmed.
     ordinary.completed,
@@ -100,7 +130,7 @@ test("what a crash cut short is read back as incomplete, and a gap as a gap", ()
 
 test("of a hostile journal each event is read back as one of its type", () => {
   const types = new Set(told(writeAll(hostileJournal(new Random(9), 200))).map(({ type }) => type));
-  assert.equal(types.size, 8);
+  assert.equal(types.size, 12);
 });
 
 test("from a journal's files to the topics and back, every body is sound, whatever the segments and batches", () => {

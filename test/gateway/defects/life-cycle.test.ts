@@ -38,6 +38,7 @@ defect(19, "hooks run one after the other, nothing is printed, and a client's er
     const order: string[] = [];
     const proxy = new InterceptingProxy({
       takeTunnel: () => order.push("granted"),
+      refuseUnread: () => assert.fail(),
       refused: () => assert.fail("it was refused"),
     });
     proxy.onConnect((_request, _socket, _head, next) => {

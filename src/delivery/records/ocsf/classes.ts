@@ -49,12 +49,13 @@ export const HTTP: EventClass = {
   activities: { 1: "Connect" },
 };
 
-/** The beginning of a session. */
+/** Sessions: how they begin, are renewed and end; and who was not let in. */
 export const AUTHENTICATION: EventClass = {
   uid: 3002,
   name: "Authentication",
   category: IAM,
-  activities: { 1: "Logon" },
+  // OCSF's renewals are Kerberos's.
+  activities: { 1: "Logon", 2: "Logoff", 99: "Session Renewal" },
 };
 
 /** Start and stop of a gateway. */
@@ -83,5 +84,7 @@ export const DATASTORE_ACTIVITY = {
   list: 8,
   other: 99,
 } as const;
+
+export const AUTHENTICATION_ACTIVITY = { logon: 1, logoff: 2, other: 99 } as const;
 
 export const API_ACTIVITY = { create: 1, read: 2, update: 3, delete: 4, other: 99 } as const;
