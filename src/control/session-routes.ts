@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { sessionEmail } from "../credentials/placeholder.ts";
 import type { IdToken } from "../identity/oidc/issuer.ts";
 import type { Oidc } from "../identity/oidc/oidc.ts";
 import { type RefusedIdentities, sourceKey } from "../identity/refused-identities.ts";
@@ -70,7 +71,10 @@ export function sessionRoutes(server: FastifyInstance, options: SessionRoutesOpt
     const asked = read(openBody, request.body ?? {}, "body");
     const { placeholderKeyId, ...opened } = await sessions.open(person, asked, callerOf(request));
     const { placeholder, ...facts } = agents;
-    const own = placeholderKeyId === undefined ? {} : { private_key_id: placeholderKeyId };
+    const own =
+      placeholderKeyId === undefined
+        ? {}
+        : { client_email: sessionEmail(opened.session.id), private_key_id: placeholderKeyId };
     return reply.code(201).send({ ...opened, ...facts, placeholder: { ...placeholder, ...own } });
   });
 
