@@ -72,7 +72,8 @@ export async function serveExchange(
     if (connection.live.over !== undefined) throw connection.live.over;
     if (!parts.recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     if (!entered) throw tooMany(parts.limits.exchangesPerSession);
-    await checkAgentCredential(parts.placeholders, connection, agent.request);
+    const checking = checkAgentCredential(parts.placeholders, connection, agent.request);
+    if (checking !== undefined) await checking;
     if (connection.route === "answer") await answerInPlace(exchange);
     else await forward(exchange);
   } catch (error) {

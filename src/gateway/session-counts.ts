@@ -1,4 +1,3 @@
-import { Lru } from "../identity/lru.ts";
 import type { EndedExchange } from "../recording/recorder.ts";
 
 /** What was done in a session; bytes are of bodies, and of tunnels. */
@@ -20,26 +19,54 @@ export const NOTHING_DONE: SessionCount = {
   masked: 0,
 };
 
-/** Sessions that are counted; beyond these, those that rested longest are forgotten. */
+/** Sessions that are counted; beyond these, those that rested longest are forgotten, so many at a time. */
 const MAX_SESSIONS = 10_000;
+const FORGOTTEN = MAX_SESSIONS / 10;
+
+interface Count {
+  statements: number;
+  exchanges: number;
+  request: number;
+  response: number;
+  denied: number;
+  /** Number of the exchange, of all, that was the session's last. */
+  last: number;
+}
 
 /** Counts what relays do by session, for whoever ends one; the recording tells it in full. */
 export class SessionCounts {
-  readonly #counts = new Lru<string, SessionCount>(MAX_SESSIONS);
+  /** Changes with each new session, not with each exchange: V8's maps keep what went through them alive. */
+  readonly #counts = new Map<string, Count>();
+  #exchanges = 0;
 
   add({ session, statement, denied, request, response }: EndedExchange): void {
-    const one: SessionCount = {
-      statements: statement ? 1 : 0,
-      exchanges: 1,
-      bytes: { request, response },
-      denied: denied ? 1 : 0,
-      masked: 0,
-    };
-    this.#counts.set(session, sum(this.of(session), one));
+    let count = this.#counts.get(session);
+    if (count === undefined) {
+      count = { statements: 0, exchanges: 0, request: 0, response: 0, denied: 0, last: 0 };
+      this.#counts.set(session, count);
+      if (this.#counts.size > MAX_SESSIONS) this.#forget();
+    }
+    if (statement) count.statements += 1;
+    if (denied) count.denied += 1;
+    count.exchanges += 1;
+    count.request += request;
+    count.response += response;
+    this.#exchanges += 1;
+    count.last = this.#exchanges;
   }
 
   of(session: string): SessionCount {
-    return this.#counts.get(session) ?? NOTHING_DONE;
+    const count = this.#counts.get(session);
+    if (count === undefined) return NOTHING_DONE;
+    const { statements, exchanges, request, response, denied } = count;
+    return { statements, exchanges, bytes: { request, response }, denied, masked: 0 };
+  }
+
+  #forget(): void {
+    const byRest = [...this.#counts]
+      .filter(([, { last }]) => last > 0)
+      .sort(([, a], [, b]) => a.last - b.last);
+    for (const [session] of byRest.slice(0, FORGOTTEN)) this.#counts.delete(session);
   }
 }
 

@@ -142,7 +142,8 @@ export class LiveSession {
   /** As of the last renewal. */
   principal: Principal;
   readonly #onLeft: () => void;
-  readonly #listeners = new Set<(over: SessionOver) => void>();
+  /** A ring, not a set: V8's sets keep what went through them alive, and each exchange goes through it. */
+  readonly #listeners = new Listener();
   #connections = 0;
   #running = 0;
   #usedAt = Date.now();
@@ -181,24 +182,59 @@ export class LiveSession {
    */
   run(ended: (over: SessionOver) => void): () => void {
     this.#running += 1;
-    const forget = this.onOver(ended);
+    const listener = this.#listeners.add(ended);
     return () => {
       this.#running -= 1;
       this.#usedAt = Date.now();
-      forget();
+      listener.remove();
     };
   }
 
   /** @returns what ends listening. */
   onOver(listener: (over: SessionOver) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const added = this.#listeners.add(listener);
+    return () => added.remove();
   }
 
   end(over: Over): void {
     if (this.#over !== undefined) return;
     const ended = new SessionOver(over);
     this.#over = ended;
-    for (const listener of [...this.#listeners]) listener(ended);
+    for (const told of this.#listeners.others()) told(ended);
+  }
+}
+
+type Told = (over: SessionOver) => void;
+
+/** One of a ring of listeners; by itself, an empty ring. */
+class Listener {
+  #previous: Listener = this;
+  #next: Listener = this;
+  readonly #told: Told | undefined;
+
+  constructor(told?: Told) {
+    this.#told = told;
+  }
+
+  add(told: Told): Listener {
+    const added = new Listener(told);
+    added.#previous = this.#previous;
+    added.#next = this;
+    this.#previous.#next = added;
+    this.#previous = added;
+    return added;
+  }
+
+  remove(): void {
+    this.#previous.#next = this.#next;
+    this.#next.#previous = this.#previous;
+    this.#previous = this.#next = this;
+  }
+
+  /** Those of the ring besides this one, as it is now. */
+  others(): Told[] {
+    const others: Told[] = [];
+    for (let at = this.#next; at !== this; at = at.#next) if (at.#told !== undefined) others.push(at.#told);
+    return others;
   }
 }

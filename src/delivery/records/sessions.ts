@@ -18,6 +18,7 @@ export type KnownSession = readonly [session: string, principal: KnownPrincipal]
 export class Sessions {
   /** The one used last comes last. */
   readonly #principals: Map<string, KnownPrincipal>;
+  #last: string | undefined;
 
   /** @param known as {@link known} gave them. */
   constructor(known: readonly KnownSession[] = []) {
@@ -26,6 +27,7 @@ export class Sessions {
 
   begin(session: string, principal: Principal): KnownPrincipal {
     const bounded = bound(principal);
+    this.#last = session;
     this.#principals.delete(session);
     this.#principals.set(session, bounded);
     if (this.#principals.size > MAX_SESSIONS) {
@@ -39,7 +41,9 @@ export class Sessions {
 
   use(session: string): KnownPrincipal | undefined {
     const principal = this.#principals.get(session);
-    if (principal === undefined) return undefined;
+    // One that was used last already need not be moved: V8's maps keep what went through them alive.
+    if (principal === undefined || session === this.#last) return principal;
+    this.#last = session;
     this.#principals.delete(session);
     this.#principals.set(session, principal);
     return principal;
