@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Broker, newBrokers } from "../../../test/kafka/brokers.ts";
 import { withAdmin } from "../../../test/kafka/read.ts";
@@ -18,7 +18,13 @@ export async function installKafka(): Promise<string | undefined> {
   return found.ready ? undefined : `Kafka is not to be had (${found.reason})`;
 }
 
-/** A single broker on loopback, outside of the proxies' control groups. */
+/** Where Linux has a file system in memory. */
+const IN_MEMORY = "/dev/shm";
+
+/**
+ * A single broker on loopback, outside of the proxies' control groups. Its log is in memory where it can be: a broker's disk
+ * is not a gateway's, and what one has written would slow the syncs of the other.
+ */
 export class RunningBroker {
   readonly addresses: readonly string[];
   readonly #broker: Broker;
@@ -26,8 +32,8 @@ export class RunningBroker {
   static async start(directory: string): Promise<RunningBroker> {
     const found = await provide(PARTS.kafka, () => undefined);
     if (!found.ready) throw new Error(found.reason);
-    const own = join(directory, "kafka");
-    mkdirSync(own);
+    const own = mkdtempSync(join(existsSync(IN_MEMORY) ? IN_MEMORY : directory, "bqtape-bench-kafka-"));
+    process.on("exit", () => rmSync(own, { recursive: true, force: true }));
     const options = { jvmFlags: JVM_FLAGS, properties: PROPERTIES };
     const [broker] = await newBrokers(found.product, own, options);
     if (broker === undefined) throw new Error("no broker was made");
