@@ -18,7 +18,7 @@ export interface PumpOptions {
 }
 
 /** Bytes of journal read at a time at most: what is made of them is garbage before the next ones are read. */
-const READ_BYTES = 128 * 1024;
+const READ_BYTES = 256 * 1024;
 /** Bytes that are read into: of a body's frame that begins at the end of these, too. */
 const READ_MEMORY = READ_BYTES + 512 * 1024;
 /**

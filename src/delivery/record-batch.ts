@@ -28,6 +28,9 @@ const RECORDS_AT = HEAD_ROOM + BATCH_HEAD;
 const RECORD_FRAMING = 32;
 const HEADER_FRAMING = 10;
 
+/** Bytes from which on a batch has the room that it can fill at most. */
+const LARGE = 128 * 1024;
+
 /** What a producer says of itself in each of its batches. */
 export interface Producer {
   /** A 64-bit integer, in whatever type prints it in decimal. */
@@ -158,7 +161,8 @@ export class RecordBatch implements Iterable<SentRecord> {
   #makeRoom(bytes: number): void {
     const needed = this.#end + bytes;
     if (needed <= this.#buffer.length) return;
-    const larger = pool.take(needed);
+    // What has become large will be full: to double it would copy all of it again and again.
+    const larger = pool.take(needed > LARGE ? Math.max(needed, HEAD_ROOM + this.#maxBytes) : needed);
     this.#buffer.copy(larger, RECORDS_AT, RECORDS_AT, this.#end);
     pool.give(this.#buffer);
     this.#buffer = larger;
