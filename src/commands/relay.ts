@@ -25,7 +25,6 @@ import { Journal } from "../recording/journal.ts";
 import { Recorder } from "../recording/recorder.ts";
 import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
-import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
 import { VERSION } from "./version.ts";
@@ -91,7 +90,6 @@ interface Replaceable {
  * @throws {ConfigError} and each part's own errors, whose messages say what to mend.
  */
 export async function startRelay(config: Config, log: Logger, options: RelayOptions): Promise<Relay> {
-  tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const trust = await trustedUpstream(config.upstream.caFile);
   const dispatcher = new Agent({ connect: { secureContext: trust }, ...TOKEN_REQUESTS });

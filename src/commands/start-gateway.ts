@@ -12,6 +12,7 @@ import { type Delivery, startDelivery } from "../delivery/delivery.ts";
 import { isLoopback } from "../identity/loopback.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
+import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { agentFacts, NO_SESSIONS, openSessions } from "./gateway-sessions.ts";
 import { hostPort } from "./host-port.ts";
 import { furthestRead, type JournalReaderName, JournalReaders } from "./journal-readers.ts";
@@ -52,6 +53,8 @@ export async function startGateway(
   network: RelayOptions["network"] = {},
 ): Promise<RunningGateway> {
   checkIdentity(config);
+  // In front of all threads: archive and delivery pass as many bytes as the relays do.
+  tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const lock = await lockDataDir(config.dataDir);
   starting.defer(() => lock.release());

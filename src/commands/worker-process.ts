@@ -2,6 +2,7 @@ import pino from "pino";
 import { NOTHING_DONE } from "../gateway/session-counts.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import type { RecordedEvent } from "../recording/events.ts";
+import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
@@ -13,6 +14,7 @@ import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 /** Milliseconds between two looks at how far the journal is: what readers in the first process wait for at most. */
 const TELL_INTERVAL = 10;
 
+tuneGarbageCollection();
 const log = pino();
 const end = new SharedArrayBuffer(8);
 const acknowledged = new SharedArrayBuffer(8);

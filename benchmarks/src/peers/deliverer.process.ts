@@ -19,6 +19,12 @@ async function treeModule<Module>(path: string): Promise<Module> {
   return (await import(pathToFileURL(join(tree, path)).href)) as Module;
 }
 
+// As a gateway's process does, before its threads begin.
+const { tuneGarbageCollection } = await treeModule<
+  typeof import("../../../src/commands/garbage-collection.ts")
+>("src/commands/garbage-collection.ts");
+tuneGarbageCollection();
+
 interface Deliverer {
   /** Has a load ready. */
   prepare(bytes: number): void;
