@@ -1,5 +1,9 @@
 import type { SQLOutputValue } from "node:sqlite";
-import type { HeaderList, Phases, Source } from "../recording/events.ts";
+import type { ExchangeRequested, HeaderList, Phases, Source } from "../recording/events.ts";
+import type { EndEvent } from "./columns.ts";
+
+/** In place of a session's id: of what was refused before there was one, and of the gateway itself. */
+export const NO_SESSION = "none";
 
 /** A session as the archive knows it; sizes in bytes, times in milliseconds since the Unix epoch. */
 export interface ArchivedSession {
@@ -30,6 +34,7 @@ export interface ArchivedSession {
   readonly started: number;
   readonly lastActivity: number;
   readonly exchanges: number;
+  readonly statements: number;
   readonly denied: number;
   /** Cut short by the end of a gateway. */
   readonly incomplete: number;
@@ -109,13 +114,16 @@ export interface ArchivedExchange {
   readonly jobComplete?: boolean;
   /** BigQuery's own, or the failed job's. */
   readonly answerError?: { readonly reason: string; readonly message: string };
+  /** The exchange that began the statement that this one belongs to; its own id when it began one. */
+  readonly statement?: string;
 }
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 
 /** @param live whether a gateway runs: without one, what has not ended never will. */
 export function toSession(row: Row, live: boolean): ArchivedSession {
-  const running = number(row, "running") ?? 0;
+  const incomplete = number(row, "incomplete") ?? 0;
+  const running = (number(row, "exchanges") ?? 0) - (number(row, "ended") ?? 0) - incomplete;
   return definedOnly({
     id: text(row, "id") ?? "",
     user: text(row, "user") ?? "",
@@ -132,8 +140,9 @@ export function toSession(row: Row, live: boolean): ArchivedSession {
     started: number(row, "started") ?? 0,
     lastActivity: number(row, "last_activity") ?? number(row, "started") ?? 0,
     exchanges: number(row, "exchanges") ?? 0,
+    statements: number(row, "statements") ?? 0,
     denied: number(row, "denied") ?? 0,
-    incomplete: (number(row, "incomplete") ?? 0) + (live ? 0 : running),
+    incomplete: incomplete + (live ? 0 : running),
     bytes: number(row, "bytes") ?? 0,
   });
 }
@@ -159,24 +168,34 @@ export function toRefusedIdentities(row: Row): RefusedIdentities {
   return { count: number(row, "count") ?? 0, last };
 }
 
-/** @param live whether a gateway runs: without one, what has not ended never will. */
-export function toExchange(row: Row, live: boolean): ArchivedExchange {
+/** What was recorded of an exchange's beginning and end, as far as it can be read. */
+export interface ExchangeEvents {
+  readonly requested?: ExchangeRequested;
+  readonly end?: EndEvent;
+}
+
+/**
+ * @param events absent parts were lost, or forgotten.
+ * @param live whether a gateway runs: without one, what has not ended never will.
+ */
+export function toExchange(row: Row, { requested, end }: ExchangeEvents, live: boolean): ArchivedExchange {
   const outcome = text(row, "outcome") as Outcome;
-  const errorCode = text(row, "error_code");
   const reason = text(row, "answer_reason");
-  const address = text(row, "source_address");
+  const refused = end?.type === "exchange.denied" ? end.refused : undefined;
+  const { operation } = requested ?? {};
+  const { method, authority, target, httpVersion, headers = [] } = (requested ?? refused)?.request ?? {};
   return definedOnly({
     id: text(row, "id") ?? "",
     session: text(row, "session"),
     time: number(row, "time") ?? 0,
     ended: number(row, "ended"),
     user: text(row, "user"),
-    source: address === undefined ? undefined : { address, port: number(row, "source_port") ?? 0 },
-    method: text(row, "method"),
-    authority: text(row, "authority"),
-    target: text(row, "target"),
-    httpVersion: text(row, "http_version"),
-    requestHeaders: json<HeaderList>(row, "request_headers", []),
+    source: (requested ?? refused)?.source,
+    method,
+    authority,
+    target,
+    httpVersion,
+    requestHeaders: headers,
     operation: text(row, "operation"),
     project: text(row, "project"),
     dataset: text(row, "dataset"),
@@ -185,23 +204,22 @@ export function toExchange(row: Row, live: boolean): ArchivedExchange {
     sql: text(row, "sql"),
     sqlTruncated: flag(row, "sql_truncated"),
     dryRun: flag(row, "dry_run"),
-    columns: json<readonly string[] | undefined>(row, "read_columns", undefined),
-    stream: text(row, "stream"),
+    columns: operation?.columns,
+    stream: operation?.stream,
     upload: text(row, "upload"),
     effect: text(row, "effect"),
     rule: text(row, "rule"),
-    reason: text(row, "reason"),
+    reason: requested?.decision.reason,
     outcome: outcome === "running" && !live ? "incomplete" : outcome,
     status: number(row, "status"),
     grpcStatus: number(row, "grpc_status"),
     answeredBy: text(row, "answered_by"),
-    error:
-      errorCode === undefined ? undefined : { code: errorCode, message: text(row, "error_message") ?? "" },
-    request: body(row, "request"),
-    response: body(row, "response"),
-    responseHeaders: json<HeaderList>(row, "response_headers", []),
-    phases: json<Phases>(row, "phases", {}),
-    credential: text(row, "credential"),
+    error: end?.error ?? errorOf(row),
+    request: end?.request ?? body(row, "request"),
+    response: summaryOf(end) ?? body(row, "response"),
+    responseHeaders: end?.response.headers ?? [],
+    phases: end?.phases ?? {},
+    credential: end?.credential,
     job: text(row, "job"),
     jobProject: text(row, "job_project"),
     queryId: text(row, "query_id"),
@@ -214,7 +232,95 @@ export function toExchange(row: Row, live: boolean): ArchivedExchange {
     cacheHit: flag(row, "cache_hit"),
     jobComplete: flag(row, "job_complete"),
     answerError: reason === undefined ? undefined : { reason, message: text(row, "answer_message") ?? "" },
+    statement: text(row, "statement"),
   });
+}
+
+/** A statement: what an exchange began, and all that others did for it, as one. Sizes in bytes, times as elsewhere. */
+export interface ArchivedStatement {
+  /** The exchange that began it. */
+  readonly id: string;
+  readonly session?: string;
+  readonly time: number;
+  /** When the last exchange of it ended. */
+  readonly ended?: number;
+  readonly user?: string;
+  /** Of the exchange that began it. */
+  readonly operation?: string;
+  readonly project?: string;
+  readonly dataset?: string;
+  readonly table?: string;
+  readonly location?: string;
+  readonly sql?: string;
+  readonly sqlTruncated?: boolean;
+  readonly dryRun?: boolean;
+  readonly effect?: string;
+  readonly rule?: string;
+  readonly outcome: Outcome;
+  readonly status?: number;
+  readonly error?: { readonly reason: string; readonly message: string };
+  readonly job?: string;
+  readonly jobProject?: string;
+  readonly statementType?: string;
+  /** Rows that were answered; of a result that is read twice, twice. */
+  readonly rows?: number;
+  /** Rows of the whole result. */
+  readonly totalRows?: number;
+  /** Of its answers' bodies. */
+  readonly bytes?: number;
+  readonly bytesProcessed?: number;
+  readonly dmlAffectedRows?: number;
+  readonly cacheHit?: boolean;
+  readonly jobComplete?: boolean;
+  readonly exchanges: number;
+}
+
+/** @param live whether a gateway runs: without one, what has not ended never will. */
+export function toStatement(row: Row, live: boolean): ArchivedStatement {
+  const outcome = text(row, "outcome") as Outcome;
+  const reason = text(row, "answer_reason") ?? text(row, "error_code");
+  return definedOnly({
+    id: text(row, "id") ?? "",
+    session: text(row, "session"),
+    time: number(row, "time") ?? 0,
+    ended: number(row, "statement_ended"),
+    user: text(row, "user"),
+    operation: text(row, "operation"),
+    project: text(row, "project"),
+    dataset: text(row, "dataset"),
+    table: text(row, "table_name"),
+    location: text(row, "location"),
+    sql: text(row, "sql"),
+    sqlTruncated: flag(row, "sql_truncated"),
+    dryRun: flag(row, "dry_run"),
+    effect: text(row, "effect"),
+    rule: text(row, "rule"),
+    outcome: outcome === "running" && !live ? "incomplete" : outcome,
+    status: number(row, "status"),
+    error: reason === undefined ? undefined : { reason, message: text(row, "answer_message") ?? "" },
+    job: text(row, "job"),
+    jobProject: text(row, "job_project"),
+    statementType: text(row, "statement_type"),
+    rows: number(row, "statement_rows"),
+    totalRows: number(row, "total_rows"),
+    bytes: number(row, "statement_bytes"),
+    bytesProcessed: number(row, "bytes_processed"),
+    dmlAffectedRows: number(row, "dml_rows"),
+    cacheHit: flag(row, "cache_hit"),
+    jobComplete: flag(row, "job_complete"),
+    exchanges: number(row, "statement_exchanges") ?? 1,
+  });
+}
+
+function errorOf(row: Row): ArchivedExchange["error"] {
+  const code = text(row, "error_code");
+  return code === undefined ? undefined : { code, message: "" };
+}
+
+function summaryOf(end: EndEvent | undefined): ArchivedBody | undefined {
+  if (end === undefined) return undefined;
+  const { bytes, sha256, chunks } = end.response;
+  return { bytes, ...(sha256 !== undefined && { sha256 }), chunks };
 }
 
 function text(row: Row, column: string): string | undefined {
@@ -239,9 +345,7 @@ function json<T>(row: Row, column: string, absent: T): T {
 
 function body(row: Row, side: "request" | "response"): ArchivedBody | undefined {
   const bytes = number(row, `${side}_bytes`);
-  if (bytes === undefined) return undefined;
-  const sha256 = text(row, `${side}_sha256`);
-  return { bytes, ...(sha256 !== undefined && { sha256 }), chunks: number(row, `${side}_chunks`) ?? 0 };
+  return bytes === undefined ? undefined : { bytes, chunks: 0 };
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };

@@ -1,13 +1,13 @@
 import { MAX_ANSWER_BYTES, parseAnswer } from "../bigquery/answer-body.ts";
 import { type Column, parseRows, type ResultPage, schemaOf } from "../bigquery/rows.ts";
 import type { Direction } from "../recording/events.ts";
+import { headerOf } from "./answers.ts";
 import { type ExchangeDetail, exchangeLines } from "./print/exchange.ts";
 import { sessionLines } from "./print/session.ts";
 import type { Style } from "./print/style.ts";
 import type { ArchivedExchange } from "./records.ts";
 import { type ArchiveSearch, type Found, NO_SESSION } from "./search.ts";
 import { parseStatement } from "./statement.ts";
-import { headerOf } from "./store.ts";
 
 /** Jobs whose columns are remembered, for their later pages. */
 const MAX_SCHEMAS = 100;

@@ -3,15 +3,18 @@ import { DatabaseSync } from "node:sqlite";
 import { ArchiveError, messageOf } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** In the file's `application_id`, so that another program's database is not taken for an archive: "BQTA". */
 const APPLICATION_ID = 0x42515441;
 
 /*
- * Times are milliseconds since the Unix epoch. `journal` and `position` say where an exchange's first record ends, which
- * orders the exchanges of a journal and tells those of earlier runs from later ones. JSON columns hold what is only ever
- * shown whole.
+ * Times are milliseconds since the Unix epoch. Rows are what is searched, sorted and counted; what was recorded is in the
+ * blocks, in the journal's own frames. `journal` and `position` say where an exchange's first record ends, which tells
+ * those of earlier runs from later ones.
+ *
+ * A statement is told by the exchange that began it: `statement` names that one, in its own row too, and `statement_…`
+ * in its row add up what all of them came to. Long texts are kept once: `…_text` is an id of `texts`.
  */
 const TABLES = `
 CREATE TABLE runs (
@@ -40,8 +43,17 @@ CREATE TABLE sessions (
   over TEXT,
   over_at REAL,
   over_because TEXT,
-  over_by TEXT
+  over_by TEXT,
+  last_activity REAL NOT NULL,
+  exchanges INTEGER NOT NULL DEFAULT 0,
+  statements INTEGER NOT NULL DEFAULT 0,
+  ended INTEGER NOT NULL DEFAULT 0,
+  denied INTEGER NOT NULL DEFAULT 0,
+  incomplete INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX sessions_by_activity ON sessions (last_activity, id);
+CREATE INDEX sessions_of_user ON sessions (user COLLATE NOCASE, last_activity);
 
 CREATE TABLE refused_identities (
   journal TEXT NOT NULL,
@@ -62,40 +74,26 @@ CREATE TABLE exchanges (
   session TEXT,
   time REAL NOT NULL,
   user TEXT,
-  source_address TEXT,
-  source_port INTEGER,
-  method TEXT,
-  authority TEXT,
-  target TEXT,
-  http_version TEXT,
-  request_headers TEXT,
   operation TEXT,
   project TEXT,
   dataset TEXT,
   table_name TEXT,
   location TEXT,
-  sql TEXT,
+  sql_text INTEGER,
   sql_truncated INTEGER,
   dry_run INTEGER,
+  upload TEXT,
   job TEXT,
   effect TEXT,
   rule TEXT,
-  reason TEXT,
   outcome TEXT NOT NULL,
   ended REAL,
   status INTEGER,
+  grpc_status INTEGER,
   answered_by TEXT,
   error_code TEXT,
-  error_message TEXT,
   request_bytes INTEGER,
-  request_sha256 TEXT,
-  request_chunks INTEGER,
   response_bytes INTEGER,
-  response_sha256 TEXT,
-  response_chunks INTEGER,
-  response_headers TEXT,
-  phases TEXT,
-  credential TEXT,
   job_project TEXT,
   query_id TEXT,
   answer_rows INTEGER,
@@ -107,23 +105,61 @@ CREATE TABLE exchanges (
   cache_hit INTEGER,
   job_complete INTEGER,
   answer_reason TEXT,
-  answer_message TEXT,
-  grpc_status INTEGER,
-  read_columns TEXT,
-  stream TEXT,
-  upload TEXT
+  answer_text INTEGER,
+  columns_text INTEGER,
+  result_table TEXT,
+  first_block INTEGER,
+  last_block INTEGER,
+  statement TEXT,
+  statement_exchanges INTEGER,
+  statement_rows INTEGER,
+  statement_bytes INTEGER,
+  statement_ended REAL
 ) STRICT;
 CREATE INDEX exchanges_of_session ON exchanges (session, time);
 CREATE INDEX exchanges_without_end ON exchanges (journal, position) WHERE outcome = 'running';
+CREATE INDEX exchanges_of_job ON exchanges (job) WHERE job IS NOT NULL;
+CREATE INDEX exchanges_of_result ON exchanges (result_table) WHERE result_table IS NOT NULL;
+CREATE INDEX exchanges_of_statement ON exchanges (statement, time) WHERE statement IS NOT NULL AND statement <> id;
+CREATE INDEX statements_by_time ON exchanges (time) WHERE statement = id;
+CREATE INDEX statements_by_rows ON exchanges (statement_rows) WHERE statement = id;
+CREATE INDEX statements_by_bytes ON exchanges (statement_bytes) WHERE statement = id;
+CREATE INDEX statements_by_processed ON exchanges (bytes_processed) WHERE statement = id;
+CREATE INDEX statements_of_text ON exchanges (sql_text) WHERE sql_text IS NOT NULL;
+CREATE INDEX statements_of_columns ON exchanges (columns_text) WHERE columns_text IS NOT NULL;
+CREATE INDEX statements_of_answer ON exchanges (answer_text) WHERE answer_text IS NOT NULL;
+CREATE INDEX statements_of_table ON exchanges (table_name, time) WHERE table_name IS NOT NULL;
+CREATE INDEX statements_denied ON exchanges (time) WHERE outcome = 'denied';
 
-CREATE TABLE bodies (
+CREATE TABLE texts (
+  id INTEGER PRIMARY KEY,
+  sha256 BLOB NOT NULL UNIQUE,
+  text TEXT NOT NULL
+) STRICT;
+CREATE VIRTUAL TABLE texts_index USING fts5 (
+  text, content = 'texts', content_rowid = 'id', tokenize = "unicode61 tokenchars '_'"
+);
+INSERT INTO texts_index (texts_index, rank) VALUES ('secure-delete', 1);
+
+CREATE TABLE blocks (
+  id INTEGER PRIMARY KEY,
+  scope TEXT NOT NULL,
+  content INTEGER NOT NULL,
+  sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX blocks_of_scope ON blocks (scope, id);
+
+CREATE TABLE scope_keys (
+  scope TEXT NOT NULL PRIMARY KEY,
+  wrapped BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE arrivals (
   exchange TEXT NOT NULL,
   direction INTEGER NOT NULL,
-  sequence INTEGER NOT NULL,
-  start INTEGER NOT NULL,
-  bytes BLOB NOT NULL,
-  PRIMARY KEY (exchange, direction, sequence)
-) STRICT;
+  chunks INTEGER NOT NULL,
+  PRIMARY KEY (exchange, direction)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE gaps (
   journal TEXT NOT NULL,
@@ -139,42 +175,10 @@ CREATE TABLE checkpoints (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** What makes tables of a version into those of the next. */
-const MIGRATIONS: Readonly<Record<number, string>> = {
-  1: `
-ALTER TABLE exchanges ADD COLUMN grpc_status INTEGER;
-ALTER TABLE exchanges ADD COLUMN read_columns TEXT;
-ALTER TABLE exchanges ADD COLUMN stream TEXT;
-ALTER TABLE exchanges ADD COLUMN upload TEXT;
-`,
-  2: `
-ALTER TABLE sessions ADD COLUMN issuer TEXT;
-ALTER TABLE sessions ADD COLUMN agent TEXT;
-ALTER TABLE sessions ADD COLUMN purpose TEXT;
-ALTER TABLE sessions ADD COLUMN expires REAL;
-ALTER TABLE sessions ADD COLUMN renewed REAL;
-ALTER TABLE sessions ADD COLUMN over TEXT;
-ALTER TABLE sessions ADD COLUMN over_at REAL;
-ALTER TABLE sessions ADD COLUMN over_because TEXT;
-ALTER TABLE sessions ADD COLUMN over_by TEXT;
-CREATE TABLE refused_identities (
-  journal TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  time REAL NOT NULL,
-  source_address TEXT NOT NULL,
-  source_port INTEGER NOT NULL,
-  user_agent TEXT,
-  reason TEXT NOT NULL,
-  suppressed INTEGER NOT NULL,
-  PRIMARY KEY (journal, position)
-) STRICT, WITHOUT ROWID;
-`,
-};
-
 /** Milliseconds that a connection waits for another's write to end. */
 const BUSY_TIMEOUT = 5_000;
 
-/** An exchange's row is near 2 KB and a small body's as long: pages of the usual 4 KiB would be half empty. */
+/** A block has tens of kilobytes, and a row half of one: pages of the usual 4 KiB would be many. */
 const PAGE_BYTES = 8_192;
 
 /** Pages after which SQLite moves the write-ahead log into the file: 16 MiB, so that bulk does so seldom. */
@@ -199,14 +203,11 @@ export function openForWriting(file: string): DatabaseSync {
         PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
         PRAGMA journal_size_limit = ${64 * 1024 * 1024};
         PRAGMA cache_size = -16000;
+        PRAGMA secure_delete = ON;
       `);
-      const changes =
-        version === 0
-          ? [`PRAGMA application_id = ${APPLICATION_ID}; ${TABLES}`]
-          : Object.entries(MIGRATIONS).flatMap(([from, change]) => (Number(from) < version ? [] : [change]));
-      if (version < SCHEMA_VERSION) {
+      if (version === 0) {
         database.exec(
-          `BEGIN IMMEDIATE; ${changes.join("\n")} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
+          `BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID}; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
         );
       }
     });
@@ -247,6 +248,12 @@ function checkVersion(database: DatabaseSync, file: string): number {
       `${file} has format ${version}, written by a newer bqtape; this one knows ${SCHEMA_VERSION}: upgrade bqtape`,
     );
   }
+  if (version < SCHEMA_VERSION) {
+    throw new ArchiveError(
+      "older-schema",
+      `${file} has format ${version}, of a bqtape before its first release; this one knows ${SCHEMA_VERSION}: move it away, and a new one is begun`,
+    );
+  }
   return version;
 }
 
@@ -275,4 +282,16 @@ function guarded<T>(file: string, open: () => T): T {
     }
     throw new ArchiveError("failed", `the archive ${file} cannot be opened: ${messageOf(cause)}`, { cause });
   }
+}
+
+const SQLITE_TOOBIG = 18;
+const SQLITE_CONSTRAINT = 19;
+const SQLITE_MISMATCH = 20;
+
+/** Whether another record could fare better; if not, the database or the disk is what failed. */
+export function isFaultOfRecord(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (!("errcode" in error)) return true;
+  const code = Number(error.errcode) & 0xff;
+  return code === SQLITE_TOOBIG || code === SQLITE_CONSTRAINT || code === SQLITE_MISMATCH;
 }

@@ -1,53 +1,50 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { archiveFile } from "../config/paths.ts";
 import type { Direction } from "../recording/events.ts";
+import type { JournalRecord } from "../recording/frame.ts";
+import { ScopeKeys } from "./blocks/keys.ts";
+import { masterKeyFile, readMasterKey } from "./blocks/master-key.ts";
+import { BlockReader } from "./blocks/reader.ts";
 import { type CatchUpOptions, catchUp, type Freshness } from "./catch-up.ts";
 import { ArchiveError } from "./errors.ts";
+import { type SessionFilter, sessionRows } from "./find/sessions.ts";
+import { type StatementFilter, statementRows } from "./find/statements.ts";
 import {
   type ArchivedExchange,
   type ArchivedSession,
+  type ArchivedStatement,
+  type ExchangeEvents,
+  NO_SESSION,
   type RefusedIdentities,
   type Row,
   toExchange,
   toRefusedIdentities,
   toSession,
+  toStatement,
 } from "./records.ts";
 import { openForReading } from "./schema.ts";
-import { DIRECTION } from "./store.ts";
 
-/** Which sessions; conditions on exchanges (`table`, `text`, `denied`) must all hold for one exchange of the session. */
-export interface SessionFilter {
-  /** A user or a subject, exactly, whatever the case. */
-  readonly user?: string | undefined;
-  /** Only sessions with activity since then; milliseconds since the Unix epoch. */
-  readonly since?: number | undefined;
-  /** `table`, `dataset.table` or `project.dataset.table`: named by the request's path, or anywhere in its SQL. */
-  readonly table?: string | undefined;
-  /** Part of the SQL, whatever the case. */
-  readonly text?: string | undefined;
-  readonly denied?: boolean | undefined;
-  /** Default 50. */
-  readonly limit?: number | undefined;
-}
+export type { SessionFilter } from "./find/sessions.ts";
+export type { StatementFilter } from "./find/statements.ts";
+export { NO_SESSION } from "./records.ts";
 
 /** What an id, or the beginning of one, stands for. */
 export type Found =
   | { readonly kind: "session"; readonly session: ArchivedSession }
   | { readonly kind: "exchange"; readonly exchange: ArchivedExchange };
 
-/** In place of a session's id: the exchanges that were refused before they had one. */
-export const NO_SESSION = "none";
-
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
 
-const SUMS = `
-  count(x.id) AS exchanges,
-  max(max(x.time, coalesce(x.ended, x.time))) AS last_activity,
-  coalesce(sum(x.outcome = 'denied'), 0) AS denied,
-  coalesce(sum(x.outcome = 'incomplete'), 0) AS incomplete,
-  coalesce(sum(x.outcome = 'running'), 0) AS running,
-  coalesce(sum(coalesce(x.request_bytes, 0) + coalesce(x.response_bytes, 0)), 0) AS bytes`;
+const EXCHANGES = `SELECT x.*, t.text AS sql, m.text AS answer_message FROM exchanges x
+  LEFT JOIN texts t ON t.id = x.sql_text LEFT JOIN texts m ON m.id = x.answer_text`;
+
+/** Of those that were refused before they had a session: there is no row to keep count in. */
+const REFUSED = `SELECT '${NO_SESSION}' AS id, '' AS user, min(time) AS started, count(*) AS exchanges,
+  max(coalesce(ended, time)) AS last_activity, count(ended) AS ended,
+  coalesce(sum(outcome = 'denied'), 0) AS denied, coalesce(sum(outcome = 'incomplete'), 0) AS incomplete,
+  coalesce(sum(coalesce(request_bytes, 0) + coalesce(response_bytes, 0)), 0) AS bytes
+  FROM exchanges WHERE session IS NULL`;
 
 /**
  * Opens the archive to read, after bringing it up to what the journals hold.
@@ -66,54 +63,53 @@ export async function openSearch(
 export class ArchiveSearch {
   /** Absent while there is no archive yet. */
   readonly #database: DatabaseSync | undefined;
+  readonly #blocks: BlockReader | undefined;
   readonly #live: boolean;
 
   /**
    * @param live whether a gateway runs on the data directory: without one, what has not ended is `incomplete`.
+   * @param masterKey 32 bytes. Default: what is in `archive.key` beside the file.
    * @throws {ArchiveError}
    */
-  constructor(dataDir: string, live: boolean) {
-    this.#database = openForReading(archiveFile(dataDir));
+  constructor(dataDir: string, live: boolean, masterKey?: Buffer) {
+    const file = archiveFile(dataDir);
+    const database = openForReading(file);
+    try {
+      this.#blocks = database === undefined ? undefined : openBlocks(database, file, masterKey);
+    } catch (error) {
+      database?.close();
+      throw error;
+    }
+    this.#database = database;
     this.#live = live;
   }
 
   /** Sessions, the most recently active first. */
   sessions(filter: SessionFilter = {}): ArchivedSession[] {
-    const { conditions, values } = sessionConditions(filter);
-    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
-    const having = filter.since === undefined ? "" : "HAVING coalesce(last_activity, s.started) >= ?";
-    if (filter.since !== undefined) values.push(filter.since);
-    const rows = this.#all(
-      `SELECT s.*, ${SUMS} FROM sessions s LEFT JOIN exchanges x ON x.session = s.id ${where}
-       GROUP BY s.id ${having} ORDER BY coalesce(last_activity, s.started) DESC, s.id DESC LIMIT ?`,
-      ...values,
-      filter.limit ?? 50,
-    );
-    return rows.map((row) => toSession(row, this.#live));
+    if (this.#database === undefined) return [];
+    return sessionRows(this.#database, filter).map((row) => toSession(row, this.#live));
+  }
+
+  /** Statements, each with all that belongs to it summed up. */
+  statements(filter: StatementFilter = {}): ArchivedStatement[] {
+    if (this.#database === undefined) return [];
+    return statementRows(this.#database, filter).map((row) => toStatement(row, this.#live));
   }
 
   session(id: string): ArchivedSession | undefined {
-    const [row] = this.#all(
-      `SELECT s.*, ${SUMS} FROM sessions s LEFT JOIN exchanges x ON x.session = s.id WHERE s.id = ? GROUP BY s.id`,
-      id,
-    );
+    const [row] = this.#all("SELECT * FROM sessions WHERE id = ?", id);
     return row === undefined ? undefined : toSession(row, this.#live);
   }
 
   /** The exchanges that were refused before they had a session, as a session without a user; undefined when none were. */
   withoutSession(): ArchivedSession | undefined {
-    const [row] = this.#all(
-      `SELECT '${NO_SESSION}' AS id, '' AS user, min(x.time) AS started, ${SUMS} FROM exchanges x WHERE x.session IS NULL`,
-    );
+    const [row] = this.#all(REFUSED);
     const session = row === undefined ? undefined : toSession(row, this.#live);
     return session === undefined || session.exchanges === 0 ? undefined : session;
   }
 
   /** Those who were refused as unknown; undefined when nobody was. */
   refusedIdentities(): RefusedIdentities | undefined {
-    // An archive that an older gateway still writes has no table of them.
-    const [table] = this.#all("SELECT 1 FROM sqlite_schema WHERE name = 'refused_identities'");
-    if (table === undefined) return undefined;
     const [row] = this.#all(
       `SELECT *, (SELECT sum(1 + suppressed) FROM refused_identities) AS count
        FROM refused_identities ORDER BY time DESC LIMIT 1`,
@@ -125,14 +121,39 @@ export class ArchiveSearch {
   *exchanges(session: string): Generator<ArchivedExchange> {
     const rows =
       session === NO_SESSION
-        ? this.#iterate("SELECT * FROM exchanges WHERE session IS NULL ORDER BY time, id")
-        : this.#iterate("SELECT * FROM exchanges WHERE session = ? ORDER BY time, id", session);
-    for (const row of rows) yield toExchange(row, this.#live);
+        ? this.#iterate(`${EXCHANGES} WHERE x.session IS NULL ORDER BY x.time, x.id`)
+        : this.#iterate(`${EXCHANGES} WHERE x.session = ? ORDER BY x.time, x.id`, session);
+    for (const row of rows) yield this.#toExchange(row);
   }
 
   exchange(id: string): ArchivedExchange | undefined {
-    const [row] = this.#all("SELECT * FROM exchanges WHERE id = ?", id);
-    return row === undefined ? undefined : toExchange(row, this.#live);
+    const [row] = this.#all(`${EXCHANGES} WHERE x.id = ?`, id);
+    return row === undefined ? undefined : this.#toExchange(row);
+  }
+
+  /** The exchanges that belong to a statement, in the order they began; `statement` is the id of the first. */
+  *exchangesOf(statement: string): Generator<ArchivedExchange> {
+    const first = this.exchange(statement);
+    if (first !== undefined) yield first;
+    const rows = this.#iterate(
+      `${EXCHANGES} WHERE x.statement = ? AND x.statement <> x.id ORDER BY x.time, x.id`,
+      statement,
+    );
+    for (const row of rows) yield this.#toExchange(row);
+  }
+
+  /**
+   * The journals' own records of a session, in the order of each journal; of {@link NO_SESSION}, the gateways' own too. Bodies
+   * that came from topics before it was known whose they are follow at the end.
+   */
+  *records(session: string): Generator<JournalRecord> {
+    if (this.#blocks === undefined) return;
+    yield* this.#blocks.records(session);
+    const strays = this.#iterate(
+      `SELECT x.id FROM exchanges x WHERE x.session IS ? AND EXISTS (SELECT 1 FROM scope_keys k WHERE k.scope = x.id)`,
+      session === NO_SESSION ? null : session,
+    );
+    for (const { id } of strays) yield* this.#blocks.records(String(id));
   }
 
   /**
@@ -167,14 +188,18 @@ export class ArchiveSearch {
     throw new ArchiveError("unknown-id", `${first.kind} ${first.id} is not in the archive any more`);
   }
 
-  /** A body's bytes as they passed, chunk by chunk. */
+  /** A body's bytes as they passed, chunk by chunk; ends where a chunk is missing. */
   *body(exchange: string, direction: Direction): Generator<Uint8Array> {
-    const rows = this.#iterate(
-      "SELECT bytes FROM bodies WHERE exchange = ? AND direction = ? ORDER BY sequence",
-      exchange,
-      DIRECTION[direction],
-    );
-    for (const { bytes } of rows) if (bytes instanceof Uint8Array) yield bytes;
+    const [row] = this.#all("SELECT session, first_block, last_block FROM exchanges WHERE id = ?", exchange);
+    if (row === undefined) return;
+    let next = 0;
+    for (const record of this.#ofExchange(exchange, row)) {
+      // From topics a chunk may have come twice.
+      if (record.kind !== "body" || record.chunk.direction !== direction) continue;
+      if (record.chunk.sequence !== next) continue;
+      next += 1;
+      yield record.chunk.bytes;
+    }
   }
 
   /** Parts of journals that could not be read, so that something may be missing in the archive. */
@@ -212,6 +237,28 @@ export class ArchiveSearch {
     }));
   }
 
+  #toExchange(row: Row): ArchivedExchange {
+    let events: ExchangeEvents = {};
+    for (const record of this.#ofExchange(String(row.id), row)) {
+      if (record.kind !== "event") continue;
+      const { event } = record;
+      if (event.type === "exchange.requested") events = { ...events, requested: event };
+      else if (event.type === "exchange.completed" || event.type === "exchange.denied")
+        events = { ...events, end: event };
+    }
+    return toExchange(row, events, this.#live);
+  }
+
+  /** An exchange's own records, from the blocks between its beginning and its end. */
+  *#ofExchange(exchange: string, row: Row): Generator<JournalRecord> {
+    if (this.#blocks === undefined) return;
+    const scope = typeof row.session === "string" ? row.session : NO_SESSION;
+    const first = Number(row.first_block ?? 0);
+    const last = row.last_block === null ? undefined : Number(row.last_block);
+    yield* this.#blocks.ofExchange(exchange, scope, first, last);
+    yield* this.#blocks.ofExchange(exchange, exchange);
+  }
+
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#database?.prepare(sql).all(...values) ?? [];
   }
@@ -221,39 +268,11 @@ export class ArchiveSearch {
   }
 }
 
-function sessionConditions(filter: SessionFilter): { conditions: string[]; values: SQLInputValue[] } {
-  const conditions: string[] = [];
-  const values: SQLInputValue[] = [];
-  if (filter.user !== undefined) {
-    conditions.push("(s.user = ? COLLATE NOCASE OR s.subject = ? COLLATE NOCASE)");
-    values.push(filter.user, filter.user);
-  }
-  const one: string[] = [];
-  if (filter.table !== undefined) {
-    const [table, dataset, project] = filter.table.replaceAll("`", "").split(".").reverse();
-    const named = ["y.table_name = ?"];
-    values.push(table ?? "");
-    for (const [column, value] of [["dataset", dataset] as const, ["project", project] as const]) {
-      if (value === undefined) continue;
-      named.push(`y.${column} = ?`);
-      values.push(value);
-    }
-    // In SQL each part may stand in backquotes of its own, or all of them in one pair.
-    one.push(`(${named.join(" AND ")} OR replace(y.sql, '\`', '') LIKE ? ESCAPE '\\')`);
-    values.push(containing(filter.table.replaceAll("`", "")));
-  }
-  if (filter.text !== undefined) {
-    one.push("y.sql LIKE ? ESCAPE '\\'");
-    values.push(containing(filter.text));
-  }
-  if (filter.denied === true) one.push("y.outcome = 'denied'");
-  if (one.length > 0) {
-    conditions.push(`EXISTS (SELECT 1 FROM exchanges y WHERE y.session = s.id AND ${one.join(" AND ")})`);
-  }
-  return { conditions, values };
-}
-
-/** A LIKE pattern for text that has `part` in it, taken literally. */
-function containing(part: string): string {
-  return `%${part.replaceAll(/[\\%_]/g, "\\$&")}%`;
+function openBlocks(database: DatabaseSync, file: string, masterKey: Buffer | undefined): BlockReader {
+  const key = masterKey ?? readMasterKey(masterKeyFile(file));
+  if (key !== undefined) return new BlockReader(database, new ScopeKeys(database, key));
+  throw new ArchiveError(
+    "wrong-key",
+    `the archive's key ${masterKeyFile(file)} is missing, without which no recording in ${file} can be read: put it back`,
+  );
 }

@@ -1,42 +1,22 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { type AnswerSummary, summarizeAnswer } from "../bigquery/answer.ts";
-import { MAX_ANSWER_BYTES } from "../bigquery/answer-body.ts";
+import type { DatabaseSync } from "node:sqlite";
 import type {
-  BodyChunk,
   Direction,
-  ExchangeCompleted,
-  ExchangeDenied,
-  ExchangeRequested,
-  HeaderList,
   RecordedEvent,
   SessionEnded,
   SessionRenewed,
   SessionRevoked,
   SessionStarted,
 } from "../recording/events.ts";
-import type { Batch } from "../recording/reader.ts";
-import {
-  answerColumns,
-  askedColumns,
-  type Confirmed,
-  confirmedColumns,
-  endColumns,
-  endOnlyColumns,
-  type Place,
-  placeColumns,
-  pushValues,
-  requestedColumns,
-  runningColumns,
-} from "./columns.ts";
-import { OpenExchanges } from "./open-exchanges.ts";
-import { openForWriting } from "./schema.ts";
-import { prepareStatements, type Statements } from "./statements.ts";
-
-/** How `bodies.direction` stands for a body's direction. */
-export const DIRECTION = { request: 0, response: 1 } as const;
-
-/** Sessions remembered as being in the archive, so that not every exchange has to ask. */
-const MAX_KNOWN_SESSIONS = 10_000;
+import type { Batch, Positioned } from "../recording/reader.ts";
+import { ScopeKeys } from "./blocks/keys.ts";
+import { ensureMasterKey, masterKeyFile } from "./blocks/master-key.ts";
+import { BlockReader } from "./blocks/reader.ts";
+import { BlockWriter } from "./blocks/writer.ts";
+import { ExchangeRows } from "./exchange-rows.ts";
+import { type Prepared, prepare } from "./prepared.ts";
+import { NO_SESSION } from "./records.ts";
+import { isFaultOfRecord, openForWriting } from "./schema.ts";
+import { Tallies } from "./tallies.ts";
 
 /**
  * Writes journal records into the archive. A batch and the journal's checkpoint are one transaction, so each record is in
@@ -46,19 +26,32 @@ const MAX_KNOWN_SESSIONS = 10_000;
  */
 export class ArchiveStore {
   readonly #database: DatabaseSync;
-  readonly #do: Statements;
-  readonly #open = new OpenExchanges();
-  readonly #sessions = new Set<string>();
-  /**
-   * Exchanges of the batch that have not ended yet, and are not written yet: most end in the batch that they begin in, and
-   * one insert costs half of an insert and an update that makes the row longer.
-   */
-  #begun = new Map<string, Begun>();
+  readonly #do: Prepared;
+  readonly #keys: ScopeKeys;
+  readonly #blocks: BlockWriter;
+  readonly #tallies = new Tallies();
+  readonly #exchanges: ExchangeRows;
+  readonly #version;
+  #seenVersion: unknown;
 
-  /** @throws {ArchiveError} when the file cannot be an archive of this version. */
-  constructor(file: string) {
+  /**
+   * @param masterKey 32 bytes. Default: what is in `archive.key` beside the file, made when it is absent.
+   * @throws {ArchiveError} when the file cannot be an archive of this version, or the key is not its own.
+   */
+  constructor(file: string, masterKey?: Buffer) {
     this.#database = openForWriting(file);
-    this.#do = prepareStatements(this.#database);
+    try {
+      this.#do = prepare(this.#database);
+      this.#keys = new ScopeKeys(this.#database, masterKey ?? ensureMasterKey(masterKeyFile(file)));
+      this.#blocks = new BlockWriter(this.#database, this.#keys);
+      const reader = new BlockReader(this.#database, this.#keys);
+      const shared = { database: this.#database, prepared: this.#do, blocks: this.#blocks };
+      this.#exchanges = new ExchangeRows({ ...shared, reader, tallies: this.#tallies });
+      this.#version = this.#database.prepare("PRAGMA data_version");
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
   }
 
   /** Up to where a journal has been applied; 0 when never. */
@@ -68,37 +61,27 @@ export class ArchiveStore {
 
   /** Applies records of a journal, in order, and moves its checkpoint to the batch's `next`; all of it or nothing. */
   apply(journal: string, batch: Batch): void {
-    this.#do.begin.run();
-    try {
+    this.#transaction(() => {
+      const known = this.checkpoint(journal);
       for (const gap of batch.gaps) this.#do.gap.run(journal, gap.from, gap.to, gap.reason);
-      for (const { record, at, next } of batch.records) {
-        this.#orSkip({ journal, position: at }, next, (place) => {
-          if (record.kind === "body") this.#body(record.chunk);
-          else this.#event(record.event, place, next);
-        });
+      for (const positioned of batch.records) {
+        const isKnown =
+          positioned.frame === undefined ? this.#exchanges.isKnown(positioned) : positioned.next <= known;
+        if (!isKnown) this.#orSkip(journal, positioned);
       }
-      this.#writeBegun();
-      this.#do.moveCheckpoint.run(journal, batch.next);
-      this.#do.commit.run();
-      this.#open.renew();
-    } catch (error) {
-      this.#open.clear();
-      this.#begun = new Map();
-      this.#sessions.clear();
-      // After some failures (a full disk) SQLite has rolled back by itself.
-      if (this.#database.isTransaction) this.#do.rollback.run();
-      throw error;
-    }
+      this.#exchanges.writeBegun();
+      this.#do.moveCheckpoint.run(journal, Math.max(known, batch.next));
+    });
   }
 
   /** What of a journal is still running and began before a position never ended: a later run has begun. */
   cutShort(journal: string, position: number): void {
-    this.#do.cutShort.run(journal, position);
+    this.#transaction(() => this.#exchanges.cutShort(journal, position));
   }
 
-  /** How many chunks of a body are in the archive. */
-  chunks(exchange: string, direction: Direction): number {
-    return Number(this.#do.countChunks.get(exchange, DIRECTION[direction])?.n ?? 0);
+  /** How many chunks of a body have come from topics, of an exchange that has not ended. */
+  arrived(exchange: string, direction: Direction): number {
+    return this.#exchanges.arrived(exchange, direction);
   }
 
   /** Makes what was applied survive the machine's end too, not only this process's. */
@@ -117,61 +100,96 @@ export class ArchiveStore {
     this.#database.close();
   }
 
-  /** A record that the tables do not take, such as one of a newer version, must not stop those behind it. */
-  #orSkip(place: Place, next: number, write: (place: Place) => void): void {
+  #transaction(work: () => void): void {
+    this.#do.begin.run();
     try {
-      write(place);
+      this.#noticeOthers();
+      this.#keys.adopt();
+      work();
+      this.#blocks.flush();
+      for (const [session, tally] of this.#tallies.take()) {
+        const { exchanges, statements, ended, denied, incomplete, bytes, lastActivity } = tally;
+        this.#do.tallySession.run(
+          ...[exchanges, statements, ended, denied, incomplete, bytes, lastActivity, session],
+        );
+      }
+      this.#do.commit.run();
+      this.#exchanges.renew();
     } catch (error) {
-      if (!isFaultOfRecord(error)) throw error;
-      this.#do.gap.run(place.journal, place.position, next, "unreadable");
+      this.#exchanges.discard();
+      this.#tallies.take();
+      // After some failures (a full disk) SQLite has rolled back by itself.
+      if (this.#database.isTransaction) this.#do.rollback.run();
+      this.#blocks.discard();
+      throw error;
+    } finally {
+      this.#keys.renew();
     }
   }
 
-  #event(event: RecordedEvent, place: Place, next: number): void {
+  /** What is remembered of the file may be gone when another process has changed it: retired, or forgotten. */
+  #noticeOthers(): void {
+    const version = this.#version.get()?.data_version;
+    if (version !== this.#seenVersion) {
+      this.#exchanges.discard();
+      this.#blocks.discard();
+    }
+    this.#seenVersion = version;
+  }
+
+  /** A record that the tables do not take, such as one of a newer version, must not stop those behind it. */
+  #orSkip(journal: string, positioned: Positioned): void {
+    const { record, at, next } = positioned;
+    try {
+      if (record.kind === "body") this.#exchanges.body(record.chunk, positioned);
+      else this.#event(record.event, journal, positioned);
+    } catch (error) {
+      if (!isFaultOfRecord(error)) throw error;
+      this.#do.gap.run(journal, at, next, "unreadable");
+    }
+  }
+
+  #event(event: RecordedEvent, journal: string, positioned: Positioned): void {
     switch (event.type) {
-      case "gateway.started":
-        this.#writeBegun();
-        this.#do.run.run(event.gateway, place.journal, event.version, event.time, event.truncatedBytes);
-        this.#do.cutShort.run(place.journal, place.position);
-        return;
-      case "gateway.stopped":
-        this.#do.stopRun.run(event.time, event.gateway);
-        return;
-      case "session.started":
-        this.#session(event);
-        return;
-      case "session.renewed":
-        this.#ofSession(event);
-        this.#do.renewSession.run(
-          event.time,
-          event.principal.user,
-          JSON.stringify(event.principal.groups),
-          event.session,
-        );
-        return;
-      case "session.ended":
-      case "session.revoked":
-        this.#sessionOver(event);
-        return;
-      case "identity.refused": {
-        const { time, source, userAgent, reason, suppressed } = event;
-        const { journal, position } = place;
-        const { address, port } = source;
-        this.#do.refusedIdentity.run(
-          ...[journal, position, time, address, port, userAgent ?? null, reason, suppressed],
-        );
-        return;
-      }
       case "exchange.requested":
-        this.#requested(event, place, next);
+        this.#exchanges.requested(event, journal, positioned);
         return;
       case "exchange.completed":
       case "exchange.denied":
-        this.#ended(event, place);
+        this.#exchanges.ended(event, journal, positioned);
         return;
+      case "gateway.started":
+        this.#do.run.run(event.gateway, journal, event.version, event.time, event.truncatedBytes);
+        this.#exchanges.cutShort(journal, positioned.at);
+        break;
+      case "gateway.stopped":
+        this.#do.stopRun.run(event.time, event.gateway);
+        break;
+      case "session.started":
+        this.#session(event);
+        break;
+      case "session.renewed":
+        this.#ofSession(event);
+        this.#do.renewSession.run(
+          ...[event.time, event.principal.user, JSON.stringify(event.principal.groups), event.session],
+        );
+        break;
+      case "session.ended":
+      case "session.revoked":
+        this.#sessionOver(event);
+        break;
+      case "identity.refused": {
+        const { time, source, userAgent, reason, suppressed } = event;
+        const { address, port } = source;
+        this.#do.refusedIdentity.run(
+          ...[journal, positioned.at, time, address, port, userAgent ?? null, reason, suppressed],
+        );
+        break;
+      }
       default:
         throw new TypeError("an event of a type that is not known");
     }
+    this.#blocks.add("session" in event ? event.session : NO_SESSION, positioned);
   }
 
   #sessionOver(event: SessionEnded | SessionRevoked): void {
@@ -189,154 +207,9 @@ export class ArchiveStore {
   #session(event: SessionStarted): void {
     const { session, time, principal, source, userAgent, agent, purpose, expiresAt } = event;
     this.#do.session.run(
-      session,
-      time,
-      principal.user,
-      principal.subject,
-      JSON.stringify(principal.groups),
-      source.address,
-      source.port,
-      userAgent ?? null,
-      principal.issuer ?? null,
-      agent ?? null,
-      purpose ?? null,
-      expiresAt ?? null,
+      ...[session, time, principal.user, principal.subject, JSON.stringify(principal.groups)],
+      ...[source.address, source.port, userAgent ?? null, principal.issuer ?? null],
+      ...[agent ?? null, purpose ?? null, expiresAt ?? null],
     );
   }
-
-  #requested(event: ExchangeRequested, place: Place, next: number): void {
-    this.#open.begin(event.exchange, event.operation.name);
-    if (!this.#sessions.has(event.session)) {
-      const { session, time, user, source } = event;
-      this.#do.bareSession.run(session, time, user, source.address, source.port);
-      if (this.#sessions.size >= MAX_KNOWN_SESSIONS) this.#sessions.clear();
-      this.#sessions.add(session);
-    }
-    this.#begun.set(event.exchange, { event, place, next });
-  }
-
-  #writeBegun(): void {
-    for (const { event, place, next } of this.#begun.values()) {
-      this.#orSkip(place, next, () => {
-        const values = requestValues(event, place, event.operation);
-        pushValues(values, runningColumns, undefined);
-        this.#do.running.run(...values);
-      });
-    }
-    this.#begun = new Map();
-  }
-
-  #body({ exchange, direction, sequence, offset, bytes }: BodyChunk): void {
-    this.#do.body.run(exchange, DIRECTION[direction], sequence, offset, bytes);
-    if (direction === "response") this.#open.chunk(exchange, bytes);
-  }
-
-  #ended(event: ExchangeCompleted | ExchangeDenied, place: Place): void {
-    const answer = this.#answerOf(event);
-    const begun = this.#begun.get(event.exchange);
-    if (begun !== undefined) {
-      this.#begun.delete(event.exchange);
-      const { operation } = begun.event;
-      const confirmed = {
-        job: answer?.job ?? operation.job,
-        location: answer?.location ?? operation.location,
-      };
-      const values = requestValues(begun.event, begun.place, confirmed);
-      pushValues(values, endColumns, event);
-      pushValues(values, answerColumns, answer);
-      // Nothing is inserted when these records are applied again.
-      if (this.#do.whole.run(...values).changes !== 0) return;
-    }
-    const values: SQLInputValue[] = [];
-    pushValues(values, endColumns, event);
-    pushValues(values, answerColumns, answer);
-    pushValues(values, confirmedColumns, answer ?? {});
-    values.push(event.exchange);
-    if (this.#do.end.run(...values).changes !== 0) return;
-    this.#endOnly(event, place);
-    this.#do.end.run(...values);
-  }
-
-  #endOnly(event: ExchangeCompleted | ExchangeDenied, place: Place): void {
-    const values: SQLInputValue[] = [];
-    pushValues(values, endOnlyColumns, event);
-    pushValues(values, placeColumns, place);
-    const refused = event.type === "exchange.denied" ? event.refused : undefined;
-    if (refused === undefined) {
-      this.#do.endOnly.run(...values);
-      return;
-    }
-    pushValues(values, askedColumns, refused);
-    this.#do.refused.run(...values);
-    if (event.session !== undefined) {
-      const { address, port } = refused.source;
-      this.#do.bareSession.run(event.session, event.time, refused.user ?? "", address, port);
-    }
-  }
-
-  #answerOf(event: ExchangeCompleted | ExchangeDenied): AnswerSummary | undefined {
-    const known = this.#open.end(event.exchange);
-    // The gateway's own answers tell nothing that the event does not.
-    if (event.answeredBy === "gateway" || event.response.chunks === 0) return undefined;
-    const operation =
-      known?.operation ??
-      this.#begun.get(event.exchange)?.event.operation.name ??
-      this.#do.operation.get(event.exchange)?.operation;
-    if (typeof operation !== "string") return undefined;
-    const held = known?.chunks.length === event.response.chunks ? known.chunks : undefined;
-    const chunks = held ?? this.#beginningOf(event.exchange);
-    const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-    const whole = event.outcome === "complete" && body.length === event.response.bytes;
-    return summarizeAnswer(
-      operation,
-      event.status,
-      headerOf(event.response.headers, "content-encoding"),
-      body,
-      whole,
-    );
-  }
-
-  #beginningOf(exchange: string): Uint8Array[] {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for (const row of this.#do.bodyChunks.iterate(exchange, DIRECTION.response)) {
-      const chunk = row.bytes;
-      if (!(chunk instanceof Uint8Array)) continue;
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) break;
-    }
-    return chunks;
-  }
-}
-
-interface Begun {
-  readonly event: ExchangeRequested;
-  readonly place: Place;
-  readonly next: number;
-}
-
-function requestValues(event: ExchangeRequested, place: Place, confirmed: Confirmed): SQLInputValue[] {
-  const values: SQLInputValue[] = [];
-  pushValues(values, requestedColumns, event);
-  pushValues(values, placeColumns, place);
-  pushValues(values, askedColumns, event);
-  pushValues(values, confirmedColumns, confirmed);
-  return values;
-}
-
-export function headerOf(headers: HeaderList, name: string): string | undefined {
-  return headers.find(([each]) => each.toLowerCase() === name)?.[1];
-}
-
-const SQLITE_TOOBIG = 18;
-const SQLITE_CONSTRAINT = 19;
-const SQLITE_MISMATCH = 20;
-
-/** Whether another record could fare better; if not, the database or the disk is what failed. */
-function isFaultOfRecord(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (!("errcode" in error)) return true;
-  const code = Number(error.errcode) & 0xff;
-  return code === SQLITE_TOOBIG || code === SQLITE_CONSTRAINT || code === SQLITE_MISMATCH;
 }

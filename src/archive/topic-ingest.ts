@@ -150,7 +150,7 @@ export class TopicIngest {
   #missing({ event }: Held): string | undefined {
     const missing = (["request", "response"] as const).flatMap((direction) => {
       const { chunks } = event[direction];
-      const here = chunks === 0 ? 0 : this.#store.chunks(event.exchange, direction);
+      const here = chunks === 0 ? 0 : this.#store.arrived(event.exchange, direction);
       return here >= chunks ? [] : [`${chunks - here} of ${chunks} chunks of its ${direction} are missing`];
     });
     return missing.length === 0 ? undefined : missing.join(", ");

@@ -19,6 +19,10 @@ export interface AnswerSummary {
   readonly dmlAffectedRows?: number;
   readonly cacheHit?: boolean;
   readonly jobComplete?: boolean;
+  /** Names of the result's columns, those of records with dots, as many as {@link MAX_COLUMNS}. */
+  readonly columns?: readonly string[];
+  /** The anonymous table that holds the result: `project.dataset.table`. */
+  readonly resultTable?: string;
   /** Why the request, or the job it asks about, failed. */
   readonly error?: { readonly reason: string; readonly message: string };
   /** Only the beginning of the answer was looked at, so the rest may be missing. */
@@ -81,8 +85,40 @@ function ofJob(answer: JsonObject, { rows, truncated }: Skimmed): AnswerSummary 
     dmlAffectedRows: integer(answer.numDmlAffectedRows) ?? integer(query?.numDmlAffectedRows),
     cacheHit: truth(answer.cacheHit) ?? truth(query?.cacheHit),
     jobComplete: truth(answer.jobComplete) ?? (typeof state === "string" ? state === "DONE" : undefined),
+    columns: columnsOf(asObject(answer.schema) ?? asObject(query?.schema)),
+    resultTable: resultTableOf(answer),
     error: errorOf(status?.errorResult),
   });
+}
+
+/** Columns that are named at most; BigQuery has 10,000 in a table ("Quotas and limits"). */
+const MAX_COLUMNS = 1_000;
+
+function columnsOf(schema: JsonObject | undefined): readonly string[] | undefined {
+  if (schema === undefined || !Array.isArray(schema.fields)) return undefined;
+  const names: string[] = [];
+  const visit = (fields: readonly unknown[], prefix: string): void => {
+    for (const field of fields) {
+      const column = asObject(field);
+      if (typeof column?.name !== "string" || names.length >= MAX_COLUMNS) continue;
+      names.push(prefix + column.name);
+      if (Array.isArray(column.fields)) visit(column.fields, `${prefix}${column.name}.`);
+    }
+  };
+  visit(schema.fields, "");
+  return names.length === 0 ? undefined : names;
+}
+
+/** A dataset whose name begins so is BigQuery's own, for results ("Using cached query results"). */
+const ANONYMOUS = "_";
+
+function resultTableOf(answer: JsonObject): string | undefined {
+  const query = asObject(asObject(answer.configuration)?.query);
+  const { projectId, datasetId, tableId } = asObject(query?.destinationTable) ?? {};
+  if (typeof datasetId !== "string" || !datasetId.startsWith(ANONYMOUS)) return undefined;
+  return typeof projectId === "string" && typeof tableId === "string"
+    ? `${projectId}.${datasetId}.${tableId}`
+    : undefined;
 }
 
 /** Google's error: its first detail has BigQuery's reason; the envelope's own `status` stands in when there is none. */

@@ -75,6 +75,20 @@ export function encodeBody(chunk: BodyChunk, into: Buffer, at: number): number {
   return head;
 }
 
+/** A record's whole frame. */
+export function frameOf(record: JournalRecord): Buffer {
+  if (record.kind === "event") {
+    const json = JSON.stringify(record.event);
+    const frame = Buffer.allocUnsafe(eventRoom(json));
+    return frame.subarray(0, encodeEvent(json, frame, 0));
+  }
+  const { chunk } = record;
+  const frame = Buffer.allocUnsafe(FRAME_HEADER + BODY_HEADER + chunk.bytes.length);
+  const end = encodeBody(chunk, frame, 0);
+  if (!isCopied(chunk)) frame.set(chunk.bytes, end);
+  return frame;
+}
+
 /**
  * - `record`: a whole, sound frame;
  * - `short`: the bytes end before the frame does (`needed` bytes make the next step possible);

@@ -7,6 +7,8 @@ export interface Positioned {
   readonly record: JournalRecord;
   readonly at: number;
   readonly next: number;
+  /** Its very frame, in the memory of the batch; absent of a record that comes from elsewhere. */
+  readonly frame?: { readonly memory: Buffer; readonly start: number; readonly end: number };
 }
 
 /** Bytes that cannot be read as records: damaged, or no longer there. */
@@ -129,8 +131,10 @@ export class JournalReader {
       let at = 0;
       let decoded = decodeFrame(filled, at);
       for (; decoded.state === "record"; decoded = decodeFrame(filled, at)) {
-        into.push({ record: decoded.record, at: start + at, next: start + at + decoded.length });
-        at += decoded.length;
+        const end = at + decoded.length;
+        const frame = { memory: filled, start: at, end };
+        into.push({ record: decoded.record, at: start + at, next: start + end, frame });
+        at = end;
       }
       this.#position = start + at;
       this.#used += at;

@@ -41,6 +41,7 @@ test("a session tells who it was for, with which agent, and how it was over", (t
     denied: ___,
     incomplete: ____,
     bytes: _____,
+    statements: ______,
     ...known
   } = search.session(session) ?? assert.fail("it is not there");
   assert.deepEqual(known, {

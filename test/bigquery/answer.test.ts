@@ -34,7 +34,22 @@ const SUMMARY: AnswerSummary = {
   totalBytesProcessed: 12_345,
   cacheHit: false,
   jobComplete: true,
+  columns: ["rows"],
 };
+
+test("columns of records are named with those that they are in", limit, () => {
+  const fields = [{ name: "id" }, { name: "address", type: "RECORD", fields: [{ name: "zip" }] }, { odd: 1 }];
+  const { columns } = summarize("jobs.query", { schema: { fields } }) ?? {};
+  assert.deepEqual(columns, ["id", "address", "address.zip"]);
+});
+
+test("a job tells the anonymous table that has its result, and no other", limit, () => {
+  const job = (datasetId: string) => ({
+    configuration: { query: { destinationTable: { projectId: "p", datasetId, tableId: "t" } } },
+  });
+  assert.equal(summarize("jobs.insert", job("_script1"))?.resultTable, "p._script1.t");
+  assert.equal(summarize("jobs.insert", job("shop"))?.resultTable, undefined);
+});
 
 test("a query's answer tells its job, rows, pages and statistics", limit, () => {
   assert.deepEqual(summarize("jobs.query", QUERY_ANSWER), SUMMARY);
@@ -143,6 +158,7 @@ test("the beginning of an aborted answer tells what it has", limit, () => {
   const body = Buffer.from(text.slice(0, text.indexOf('"pageToken"')));
   assert.deepEqual(summarizeAnswer("jobs.query", 200, undefined, body, false), {
     job: "job_1",
+    columns: ["rows"],
     jobProject: "p",
     location: "EU",
     totalRows: 5_000,
