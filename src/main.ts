@@ -12,6 +12,7 @@ import { run } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
 import { session } from "./commands/session.ts";
 import { sessions } from "./commands/sessions.ts";
+import { statements } from "./commands/statements.ts";
 import { tail } from "./commands/tail.ts";
 import { VERSION } from "./commands/version.ts";
 
@@ -26,6 +27,7 @@ const cli = yargs(hideBin(process.argv))
   .command(run)
   .command(session)
   .command(sessions)
+  .command(statements)
   .command(replay)
   .command(archive)
   .command(tail)

@@ -1,4 +1,4 @@
-import type { ArchivedExchange, ArchivedSession, RefusedIdentities } from "./records.ts";
+import type { ArchivedExchange, ArchivedSession, ArchivedStatement, RefusedIdentities } from "./records.ts";
 
 /** A session as `--json` prints it: times as ISO 8601. */
 export function sessionJson(session: ArchivedSession) {
@@ -16,6 +16,12 @@ export function sessionJson(session: ArchivedSession) {
 /** Refused identities, likewise. */
 export function refusedJson({ count, last }: RefusedIdentities) {
   return { count, last: { ...last, time: isoTime(last.time) } };
+}
+
+/** A statement, likewise. */
+export function statementJson(statement: ArchivedStatement) {
+  const { time, ended } = statement;
+  return { ...statement, time: isoTime(time), ...(ended !== undefined && { ended: isoTime(ended) }) };
 }
 
 /** An exchange as `--json` prints it: times as ISO 8601, durations in milliseconds. */

@@ -129,6 +129,8 @@ CREATE INDEX statements_of_text ON exchanges (sql_text) WHERE sql_text IS NOT NU
 CREATE INDEX statements_of_columns ON exchanges (columns_text) WHERE columns_text IS NOT NULL;
 CREATE INDEX statements_of_answer ON exchanges (answer_text) WHERE answer_text IS NOT NULL;
 CREATE INDEX statements_of_table ON exchanges (table_name, time) WHERE table_name IS NOT NULL;
+CREATE INDEX statements_of_type ON exchanges (statement_type, time) WHERE statement = id AND statement_type IS NOT NULL;
+CREATE INDEX exchanges_of_status ON exchanges (status, time) WHERE status >= 400;
 CREATE INDEX statements_denied ON exchanges (time) WHERE outcome = 'denied';
 
 CREATE TABLE texts (

@@ -9,6 +9,7 @@ import { type CatchUpOptions, catchUp, type Freshness } from "./catch-up.ts";
 import { ArchiveError } from "./errors.ts";
 import { type SessionFilter, sessionRows } from "./find/sessions.ts";
 import { type StatementFilter, statementRows } from "./find/statements.ts";
+import { defineHasWords } from "./find/words.ts";
 import {
   type ArchivedExchange,
   type ArchivedSession,
@@ -75,6 +76,7 @@ export class ArchiveSearch {
     const file = archiveFile(dataDir);
     const database = openForReading(file);
     try {
+      if (database !== undefined) defineHasWords(database);
       this.#blocks = database === undefined ? undefined : openBlocks(database, file, masterKey);
     } catch (error) {
       database?.close();

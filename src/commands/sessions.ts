@@ -1,36 +1,21 @@
-import type { CommandModule, InferredOptionTypes } from "yargs";
-import { messageOf } from "../archive/errors.ts";
+import type { CommandModule } from "yargs";
 import { refusedJson, sessionJson } from "../archive/json.ts";
 import { asText, writeAll } from "../archive/output.ts";
 import { count } from "../archive/print/quantities.ts";
 import { sessionTable } from "../archive/print/session.ts";
 import { type Style, styleFor } from "../archive/print/style.ts";
+import type { ArchivedSession } from "../archive/records.ts";
 import { type ArchiveSearch, NO_SESSION, type SessionFilter } from "../archive/search.ts";
-import { parseSince } from "../archive/since.ts";
 import { withSearch } from "../archive/with-search.ts";
-import { dataDirOptions } from "../config/load.ts";
-import { UsageError } from "./failure.ts";
-
-const options = {
-  ...dataDirOptions,
-  user: { type: "string", describe: "of this user or subject" },
-  since: { type: "string", describe: "active since: 15m, 2h, 1d, or an ISO 8601 time" },
-  table: { type: "string", describe: "touching a table: [[project.]dataset.]table" },
-  text: { type: "string", describe: "with this in their SQL" },
-  denied: { type: "boolean", describe: "with a refused exchange" },
-  limit: { type: "number", default: 50, describe: "sessions shown at most" },
-  json: { type: "boolean", describe: "print one JSON object" },
-} as const;
+import { type FindArguments, findOf, findOptions, pageToken } from "./find-options.ts";
 
 /** `bqtape sessions`: lists what was recorded, the most recently active first. */
-export const sessions: CommandModule<object, InferredOptionTypes<typeof options>> = {
+export const sessions: CommandModule<object, FindArguments> = {
   command: "sessions",
   describe: "list recorded sessions",
-  builder: options,
+  builder: findOptions,
   handler: async (given) => {
-    const { user, table, text, denied } = given;
-    const since = given.since === undefined ? undefined : sinceOption(given.since);
-    const filter: SessionFilter = { user, since, table, text, denied, limit: positiveInteger(given.limit) };
+    const filter = findOf(given);
     await withSearch(given, async (search, directory) => {
       const lines =
         given.json === true
@@ -41,11 +26,29 @@ export const sessions: CommandModule<object, InferredOptionTypes<typeof options>
   },
 };
 
+interface Page {
+  readonly found: readonly ArchivedSession[];
+  /** Absent of the last page. */
+  readonly next?: string;
+}
+
+function pageOf(search: ArchiveSearch, filter: SessionFilter): Page {
+  const limit = filter.limit ?? 50;
+  // One more than is shown tells whether there are more.
+  const more = search.sessions({ ...filter, limit: limit + 1 });
+  const found = more.slice(0, limit);
+  const last = found.at(-1);
+  if (last === undefined || more.length === found.length) return { found };
+  return { found, next: pageToken({ value: last.lastActivity, id: last.id }) };
+}
+
 function* jsonLines(search: ArchiveSearch, filter: SessionFilter): Generator<string> {
   const refused = search.withoutSession();
   const unknown = search.refusedIdentities();
+  const { found, next } = pageOf(search, filter);
   yield JSON.stringify({
-    sessions: search.sessions(filter).map(sessionJson),
+    sessions: found.map(sessionJson),
+    ...(next !== undefined && { nextPage: next }),
     ...(refused !== undefined && { withoutSession: sessionJson(refused) }),
     ...(unknown !== undefined && { refusedIdentities: refusedJson(unknown) }),
     gaps: search.gaps(),
@@ -59,13 +62,11 @@ export function* listLines(
   dataDir: string,
   style: Style,
 ): Generator<string> {
-  const limit = filter.limit ?? 50;
-  // One more than is shown tells whether there are more.
-  const found = search.sessions({ ...filter, limit: limit + 1 });
-  if (found.length > 0) yield* sessionTable(found.slice(0, limit), style);
+  const { found, next } = pageOf(search, filter);
+  if (found.length > 0) yield* sessionTable(found, style);
   else if (search.sessions({ limit: 1 }).length > 0) yield "No recorded session is like that.";
   else yield `Nothing has been recorded in ${dataDir} yet.`;
-  if (found.length > limit) yield `There are more: --limit ${limit * 2} shows them.`;
+  if (next !== undefined) yield `There are more: --page ${next}`;
   const refused = search.withoutSession();
   if (refused !== undefined) {
     yield `${count(refused.exchanges, "request")} refused before a session began: bqtape replay ${NO_SESSION}`;
@@ -75,17 +76,4 @@ export function* listLines(
     const { source, reason } = unknown.last;
     yield `${count(unknown.count, "connection")} refused as unknown, the last from ${source.address} (${reason})`;
   }
-}
-
-function sinceOption(text: string): number {
-  try {
-    return parseSince(text);
-  } catch (cause) {
-    throw new UsageError(`--since ${messageOf(cause)}`, { cause });
-  }
-}
-
-function positiveInteger(value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new UsageError("--limit takes a whole number from 1 on");
 }

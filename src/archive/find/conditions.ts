@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Condition, Finder } from "./driver.ts";
-import { matchWords } from "./words.ts";
+import { HAS_WORDS, matchWords } from "./words.ts";
 
 /** Which sessions; texts are told apart without their case, times are milliseconds since the Unix epoch. */
 export interface OfSession {
@@ -60,8 +60,16 @@ export function exchangeConditions(
       rows: "SELECT rowid FROM exchanges WHERE outcome = 'denied'",
       values: [],
     });
-  if (type !== undefined) others.push({ sql: "x.statement_type = ? COLLATE NOCASE", values: [type] });
-  if (status !== undefined) others.push({ sql: "x.status = ?", values: [status] });
+  if (type !== undefined) {
+    // As BigQuery writes them, so that an index can tell.
+    const rows = "SELECT rowid FROM exchanges WHERE statement_type = ? AND statement = id";
+    finders.push({ sql: "x.statement_type = ?", rows, values: [type.toUpperCase()] });
+  }
+  if (status !== undefined && status < 400) others.push({ sql: "x.status = ?", values: [status] });
+  if (status !== undefined && status >= 400) {
+    const rows = "SELECT rowid FROM exchanges WHERE status = ? AND status >= 400";
+    finders.push({ sql: "x.status = ?", rows, values: [status] });
+  }
   return { finders, others };
 }
 
@@ -83,11 +91,10 @@ function ofTexts(
     };
   }
   const one = (name: string) =>
-    `EXISTS (SELECT 1 FROM texts_index WHERE texts_index MATCH ? AND rowid = ${name})`;
+    `EXISTS (SELECT 1 FROM texts w WHERE w.id = ${name} AND ${HAS_WORDS}(w.text, ?, ?))`;
   return {
     sql: columns.map((name) => one(`x.${name}`)).join(" OR "),
-    rows: `SELECT rowid FROM exchanges x WHERE ${columns.map((name) => one(`x.${name}`)).join(" OR ")}`,
-    values: columns.map(() => match.query),
+    values: columns.flatMap(() => [match.words, match.partial]),
   };
 }
 
@@ -108,7 +115,9 @@ function ofTable(database: DatabaseSync, name: string): Finder {
   ];
   return {
     sql: `${path("x.")} OR ${inSql.sql}`,
-    rows: `SELECT rowid FROM exchanges WHERE ${path("")} UNION ALL ${inSql.rows}`,
+    ...(inSql.rows !== undefined && {
+      rows: `SELECT rowid FROM exchanges WHERE ${path("")} UNION ALL ${inSql.rows}`,
+    }),
     values: [...parts, ...inSql.values],
   };
 }

@@ -6,13 +6,13 @@ export interface Condition {
   readonly values: readonly SQLInputValue[];
 }
 
-/** A condition that an index can find the rows of: `rows` selects their rowids. */
+/** A condition whose rows an index can find: `rows` selects their rowids, and is absent when they are sure to be many. */
 export interface Finder extends Condition {
-  readonly rows: string;
+  readonly rows?: string;
 }
 
 /** Rows up to which it is best to find them all and sort them; from more than these, a page is soon full in any order. */
-const FEW = 5_000;
+const FEW = 20_000;
 
 export function all(conditions: readonly Condition[]): Condition {
   const sql = conditions.length === 0 ? "TRUE" : conditions.map((each) => `(${each.sql})`).join(" AND ");
@@ -23,9 +23,10 @@ export function all(conditions: readonly Condition[]): Condition {
  * The one of the finders that finds the fewest rows, when these are few; undefined when each finds many. SQLite's planner has
  * no statistics of words and users, and a wrong order is seconds instead of milliseconds over a million rows.
  */
-export function bestOf(database: DatabaseSync, finders: readonly Finder[]): Finder | undefined {
-  let best: { readonly finder: Finder; readonly count: number } | undefined;
+export function bestOf(database: DatabaseSync, finders: readonly Finder[]): Required<Finder> | undefined {
+  let best: { readonly finder: Required<Finder>; readonly count: number } | undefined;
   for (const finder of finders) {
+    if (!hasRows(finder)) continue;
     const limit = best?.count ?? FEW + 1;
     const row = database
       .prepare(`SELECT count(*) AS count FROM (${finder.rows} LIMIT ${limit})`)
@@ -34,4 +35,8 @@ export function bestOf(database: DatabaseSync, finders: readonly Finder[]): Find
     if (count < limit) best = { finder, count };
   }
   return best?.finder;
+}
+
+function hasRows(finder: Finder): finder is Required<Finder> {
+  return finder.rows !== undefined;
 }

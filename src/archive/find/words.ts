@@ -1,12 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
 
-/** Texts of a match up to which their ids are gathered. */
-const MAX_IDS = 20_000;
+/** Texts of a match up to which they are worth finding by the index: of more, a page is soon full without. */
+const MAX_IDS = 10_000;
 
-/** Which texts match: their ids as a JSON list, or the match itself when they are too many. */
+/** Which texts match: their ids as a JSON list, or, when they are many, what {@link HAS_WORDS} asks of each. */
 export type TextMatch =
   | { readonly kind: "ids"; readonly ids: string }
-  | { readonly kind: "match"; readonly query: string };
+  | { readonly kind: "words"; readonly words: string; readonly partial: 0 | 1 };
+
+/** The SQL function that {@link defineHasWords} defines: of a text, the words, and whether the last may be part of one. */
+export const HAS_WORDS = "bqtape_has_words";
 
 /**
  * Texts that have these words, next to each other, whatever stands between them that is no letter, digit or `_`.
@@ -18,11 +21,26 @@ export function matchWords(database: DatabaseSync, words: string, partial: boole
   const rows = database
     .prepare(`SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${MAX_IDS + 1}`)
     .all(query);
-  if (rows.length > MAX_IDS) return { kind: "match", query };
+  if (rows.length > MAX_IDS) return { kind: "words", words: plain(words), partial: partial ? 1 : 0 };
   return { kind: "ids", ids: JSON.stringify(rows.map(({ id }) => Number(id))) };
 }
 
 /** Whether there is anything in it that can be searched for. */
 export function hasWords(text: string): boolean {
-  return /[\p{L}\p{N}_]/u.test(text);
+  return plain(text) !== " ";
+}
+
+/** Defines the function that {@link HAS_WORDS} names: what the index would answer, of one text. */
+export function defineHasWords(database: DatabaseSync): void {
+  const options = { deterministic: true, directOnly: true };
+  database.function(HAS_WORDS, options, (text, words, partial) => {
+    if (typeof text !== "string" || typeof words !== "string") return 0;
+    return Number(plain(text).includes(partial === 1 ? words.trimEnd() : words));
+  });
+}
+
+/** Words as the index has them (SQLite, FTS5, "unicode61"), each between spaces: without case and accents. */
+function plain(text: string): string {
+  const folded = text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+  return ` ${folded.replaceAll(/[^\p{L}\p{N}\p{Co}_]+/gu, " ").trim()} `.replace(/^ +$/, " ");
 }
