@@ -93,7 +93,7 @@ async function forward(exchange: Exchange): Promise<void> {
   recording.enter("decide");
   const { description } = received;
   const credential = parts.credentials.of(connection.principal);
-  const decision = rule(description, credential, parts.credentials.groups);
+  const decision = decisionOn(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
   await record(exchange, summarized, decision, received.body);
   if (!description.known || decision.refusal !== undefined || credential === undefined) {
@@ -124,7 +124,7 @@ async function forward(exchange: Exchange): Promise<void> {
 }
 
 /** What cannot be at all is refused as that, whoever asks. */
-function rule(
+function decisionOn(
   description: Description,
   credential: Credential | undefined,
   groups: readonly string[],
