@@ -3,7 +3,7 @@ import type { Credential } from "../credentials/credential.ts";
 import type { Credentials } from "../credentials/per-group.ts";
 import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
-import { SessionOver } from "../identity/sessions.ts";
+import { SessionOver } from "../identity/live-session.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
