@@ -42,7 +42,7 @@ function read(server: Server, signal: AbortSignal): Promise<void> {
   );
 }
 
-test("reading that was ended before it began does not begin", { timeout: 4_000 }, async (t) => {
+test("reading that was ended before it began does not begin", { timeout: 8_000 }, async (t) => {
   const server = await silentBroker(t);
   let connections = 0;
   server.on("connection", () => {
@@ -53,7 +53,7 @@ test("reading that was ended before it began does not begin", { timeout: 4_000 }
 });
 
 test("reading that is ended before a broker has answered is ended at once, without an error", {
-  timeout: 4_000,
+  timeout: 8_000,
 }, async (t) => {
   const server = await silentBroker(t);
   const stop = new AbortController();

@@ -90,7 +90,7 @@ function senderUnder(t: TestContext, refusals = 0) {
       sender.end();
       await running;
     },
-    { timeout: 1_000 },
+    { timeout: 5_000 },
   );
   async function settle(): Promise<void> {
     await turn();
