@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { createOnce } from "../files/create-once.ts";
 import { type Authority, type CreateAuthorityOptions, createAuthority } from "./authority.ts";
 import { AuthorityError } from "./errors.ts";
 import { certificatesIn, type NamedText, parseAuthority } from "./parse-authority.ts";
@@ -106,53 +106,18 @@ async function publish(files: AuthorityFiles, authority: Authority): Promise<boo
   return true;
 }
 
-/** Makes a file with all its content at once, durably. False, and nothing done, when the path is taken. */
+/** Makes a file, unless the path is taken: false then, and nothing done. */
 async function putInPlace(path: string, text: string, mode: number): Promise<boolean> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${randomUUID()}.tmp`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      await writeDurably(temporary, text, mode);
-      return await linkUnlessTaken(temporary, path);
-    } finally {
-      await rm(temporary, { force: true });
-      await syncFolder(folder);
-    }
+    return await createOnce(path, text, mode);
   } catch (cause) {
     throw new AuthorityError(
       "unwritable",
-      `${path} cannot be written (${messageOf(cause)}); let this user write to ${folder}, ` +
+      `${path} cannot be written (${messageOf(cause)}); let this user write to ${dirname(path)}, ` +
         "or set other paths in ca.cert and ca.key",
       { cause },
     );
   }
-}
-
-/** Unlike `rename`, which would put a second authority over the first. */
-async function linkUnlessTaken(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
-async function writeDurably(path: string, text: string, mode: number): Promise<void> {
-  await using file = await open(path, "wx", mode);
-  // Again, as the process's umask may have taken from the mode above.
-  await file.chmod(mode);
-  await file.writeFile(text);
-  await file.sync();
-}
-
-/** Makes new names in a folder durable. Windows has no such thing. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  await using folder = await open(path, "r");
-  await folder.sync();
 }
 
 async function readCertificate(path: string): Promise<string | undefined> {

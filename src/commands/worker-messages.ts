@@ -1,10 +1,10 @@
 import type { AddressInfo } from "node:net";
 import type { Config } from "../config/schema.ts";
-import type { SessionCount } from "../gateway/session-counts.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import type { SessionUpdate } from "../identity/sessions.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
+import type { SessionCount } from "../recording/session-counts.ts";
 
 /** From the gateway's first process to a worker. */
 export type ToWorker =

@@ -1,7 +1,7 @@
 import pino from "pino";
-import { NOTHING_DONE } from "../gateway/session-counts.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import type { RecordedEvent } from "../recording/events.ts";
+import { NOTHING_DONE } from "../recording/session-counts.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";

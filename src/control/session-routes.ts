@@ -3,6 +3,7 @@ import { z } from "zod";
 import { sessionEmail } from "../credentials/placeholder.ts";
 import type { IdToken } from "../identity/oidc/issuer.ts";
 import type { Oidc } from "../identity/oidc/oidc.ts";
+import { isOneLine } from "../identity/one-line.ts";
 import { RateLimit } from "../identity/rate-limit.ts";
 import { type RefusedIdentities, sourceKey } from "../identity/refused-identities.ts";
 import type { SessionState } from "../identity/session-state.ts";
@@ -35,14 +36,8 @@ const MAX_BODY = 16 * 1024;
 /** Milliseconds from a token to its refusal, as on the proxy: how long it took tells nothing. */
 const REFUSAL_TIME = 100;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 const text = (longest: number) =>
-  z
-    .string()
-    .min(1)
-    .max(longest)
-    .refine((value) => !CONTROL.test(value), { error: "expected text of one line" });
+  z.string().min(1).max(longest).refine(isOneLine, { error: "expected text of one line" });
 
 const openBody = z
   .strictObject({

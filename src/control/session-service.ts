@@ -1,6 +1,5 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import type { IdentityConfig } from "../config/identity.ts";
-import { NOTHING_DONE, type SessionCount } from "../gateway/session-counts.ts";
 import type { IdToken } from "../identity/oidc/issuer.ts";
 import { RateLimit } from "../identity/rate-limit.ts";
 import type { SessionLedger } from "../identity/session-ledger.ts";
@@ -13,6 +12,7 @@ import {
 } from "../identity/session-state.ts";
 import type { SessionTokens } from "../identity/session-token.ts";
 import type { Principal, RecordedEvent, Source } from "../recording/events.ts";
+import { NOTHING_DONE, type SessionCount } from "../recording/session-counts.ts";
 import { ApiError, unauthenticated } from "./api-error.ts";
 
 /** Where a request came from. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import { createOnce } from "../files/create-once.ts";
 import { CredentialError } from "./credential.ts";
 
 /** What an agent holds in place of a credential: it opens nothing but the gateway's own token endpoint. */
@@ -82,23 +82,8 @@ async function create(file: string, project: string): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const keyId = randomUUID().replaceAll("-", "");
   const text = placeholderFile({ email: EMAIL, project, privateKey, keyId });
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomUUID()}`;
-  const handle = await open(temporary, "wx", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    // A link never replaces: of several processes that start at once, one wins and all read its file.
-    await link(temporary, file);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  } finally {
-    await rm(temporary);
-  }
+  // Of several processes that start at once, all take the one that is in the file then.
+  await createOnce(file, text);
   return await readFile(file, "utf8");
 }
 

@@ -1,5 +1,5 @@
 import type { HostRoute } from "../bigquery/hosts.ts";
-import type { LiveSession } from "../identity/sessions.ts";
+import type { LiveSession } from "../identity/live-session.ts";
 import type { Principal, Source } from "../recording/events.ts";
 import type { Authority } from "./authority.ts";
 

@@ -3,7 +3,7 @@ import type { Credential } from "../credentials/credential.ts";
 import type { Credentials } from "../credentials/per-group.ts";
 import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
-import { SessionOver } from "../identity/sessions.ts";
+import { SessionOver } from "../identity/live-session.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
@@ -93,7 +93,7 @@ async function forward(exchange: Exchange): Promise<void> {
   recording.enter("decide");
   const { description } = received;
   const credential = parts.credentials.of(connection.principal);
-  const decision = rule(description, credential, parts.credentials.groups);
+  const decision = decisionOn(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
   await record(exchange, summarized, decision, received.body);
   if (!description.known || decision.refusal !== undefined || credential === undefined) {
@@ -124,7 +124,7 @@ async function forward(exchange: Exchange): Promise<void> {
 }
 
 /** What cannot be at all is refused as that, whoever asks. */
-function rule(
+function decisionOn(
   description: Description,
   credential: Credential | undefined,
   groups: readonly string[],

@@ -1,6 +1,6 @@
 import { type ErrorReason, errorBody } from "../bigquery/errors.ts";
 import { CredentialError } from "../credentials/credential.ts";
-import { SessionOver } from "../identity/sessions.ts";
+import { SessionOver } from "../identity/live-session.ts";
 import { JournalError, systemCode } from "../recording/errors.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
 

@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
-import type { LiveSession, SessionOver } from "../identity/sessions.ts";
+import type { LiveSession, SessionOver } from "../identity/live-session.ts";
 import type { RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";

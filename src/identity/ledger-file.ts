@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ConfigError } from "../config/errors.ts";
+import { syncDirectory } from "../files/sync-directory.ts";
 import { merge, parseSessionState, type SessionState } from "./session-state.ts";
 
 /** Bytes from which the file is written anew, if it is twice what that would be. */
@@ -136,15 +137,6 @@ async function writeAnew(
   await rename(temporary, path);
   await syncDirectory(dirname(path));
   return { handle: await open(path, "a"), bytes: Buffer.byteLength(text) };
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function line(state: SessionState): string {

@@ -4,14 +4,13 @@ import {
   generateKeyPairSync,
   hash,
   type KeyObject,
-  randomUUID,
   sign,
   verify,
 } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { ConfigError } from "../config/errors.ts";
 import type { IdentityConfig } from "../config/identity.ts";
+import { createOnce } from "../files/create-once.ts";
 
 /** The gateways' key for session tokens (Ed25519, RFC 8032), and those that they had before. */
 export interface SessionKeys {
@@ -74,23 +73,8 @@ function keyId(key: KeyObject): string {
 
 async function create(file: string): Promise<string> {
   const { privateKey } = generateKeyPairSync("ed25519");
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomUUID()}`;
-  const handle = await open(temporary, "wx", 0o600);
-  try {
-    await handle.writeFile(privateKey.export({ type: "pkcs8", format: "pem" }));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    // A link never replaces: of several gateways that start at once, one wins and all read its file.
-    await link(temporary, file);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  } finally {
-    await rm(temporary);
-  }
+  // Of several gateways that start at once, all take the one key that is in the file then.
+  await createOnce(file, privateKey.export({ type: "pkcs8", format: "pem" }));
   return await readFile(file, "utf8");
 }
 

@@ -1,10 +1,9 @@
-import type { Principal } from "../recording/events.ts";
 import type { Identified, Unidentified } from "./identify.ts";
+import { LiveSession } from "./live-session.ts";
 import {
   closedBecause,
   isSame,
   merge,
-  type Over,
   overBecause,
   principalOf,
   type SessionState,
@@ -15,17 +14,6 @@ export interface SessionUpdate {
   readonly states: readonly SessionState[];
   /** Whether all that is known of sessions was read at least once; until then, which are revoked is not known. */
   readonly read: boolean;
-}
-
-/** A session that is over, to whoever still works for it. */
-export class SessionOver extends Error {
-  override readonly name = "SessionOver";
-  readonly over: Over;
-
-  constructor(over: Over) {
-    super(`the session is over (${over})`);
-    this.over = over;
-  }
 }
 
 /** Milliseconds between two looks at which sessions are over by time alone. */
@@ -134,107 +122,5 @@ export class Sessions {
       this.#states.delete(id);
       this.#told.delete(id);
     }
-  }
-}
-
-/** A session that connections of this relay work for. */
-export class LiveSession {
-  /** As of the last renewal. */
-  principal: Principal;
-  readonly #onLeft: () => void;
-  /** A ring, not a set: V8's sets keep what went through them alive, and each exchange goes through it. */
-  readonly #listeners = new Listener();
-  #connections = 0;
-  #running = 0;
-  #usedAt = Date.now();
-  #over: SessionOver | undefined;
-
-  constructor(principal: Principal, onLeft: () => void) {
-    this.principal = principal;
-    this.#onLeft = onLeft;
-  }
-
-  /** Set once it is over. */
-  get over(): SessionOver | undefined {
-    return this.#over;
-  }
-
-  /** When it was in use last: now, while something runs. */
-  usedAt(now: number): number {
-    return this.#running > 0 ? now : this.#usedAt;
-  }
-
-  join(): void {
-    this.#connections += 1;
-    this.#usedAt = Date.now();
-  }
-
-  leave(): void {
-    this.#connections -= 1;
-    if (this.#connections === 0) this.#onLeft();
-  }
-
-  /**
-   * Begins something that is in the session's use until it ends.
-   *
-   * @param ended called once when the session is over.
-   * @returns what is to be called at its end.
-   */
-  run(ended: (over: SessionOver) => void): () => void {
-    this.#running += 1;
-    const listener = this.#listeners.add(ended);
-    return () => {
-      this.#running -= 1;
-      this.#usedAt = Date.now();
-      listener.remove();
-    };
-  }
-
-  /** @returns what ends listening. */
-  onOver(listener: (over: SessionOver) => void): () => void {
-    const added = this.#listeners.add(listener);
-    return () => added.remove();
-  }
-
-  end(over: Over): void {
-    if (this.#over !== undefined) return;
-    const ended = new SessionOver(over);
-    this.#over = ended;
-    for (const told of this.#listeners.others()) told(ended);
-  }
-}
-
-type Told = (over: SessionOver) => void;
-
-/** One of a ring of listeners; by itself, an empty ring. */
-class Listener {
-  #previous: Listener = this;
-  #next: Listener = this;
-  readonly #told: Told | undefined;
-
-  constructor(told?: Told) {
-    this.#told = told;
-  }
-
-  add(told: Told): Listener {
-    const added = new Listener(told);
-    added.#previous = this.#previous;
-    added.#next = this;
-    this.#previous.#next = added;
-    this.#previous = added;
-    return added;
-  }
-
-  remove(): void {
-    this.#previous.#next = this.#next;
-    this.#next.#previous = this.#previous;
-    this.#previous = this.#next = this;
-  }
-
-  /** Those of the ring besides this one, as it is now. */
-  others(): Told[] {
-    const others: Told[] = [];
-    for (let at = this.#next; at !== this; at = at.#next) if (at.#told !== undefined) others.push(at.#told);
-    return others;
   }
 }

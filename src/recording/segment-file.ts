@@ -2,6 +2,7 @@ import { close, constants, fdatasync, fdatasyncSync, ftruncate, openSync, writev
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
+import { syncDirectory } from "../files/sync-directory.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER, segmentPath } from "./segments.ts";
 
 /** Whether bytes reached the disk is unknown: writing the same again could hide the loss instead of mending it. */
@@ -164,13 +165,4 @@ function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Arr
     skip -= buffer.length;
   }
   return [];
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

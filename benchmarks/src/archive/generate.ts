@@ -46,7 +46,7 @@ interface GeneratedSession {
  * What many agents do in a day, made up: the same each time, as fast as a journal can be written. Most answers are small (2 KiB
  * of JSON rows); one in eight has 20 KiB, one in fifty 200 KiB. A third of the statements is asked for a second page.
  */
-export class Generator {
+export class ExchangeGenerator {
   #seed = 1;
   #exchanges = 0;
   readonly #sessions: GeneratedSession[] = [];

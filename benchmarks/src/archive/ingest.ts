@@ -3,7 +3,7 @@ import { Ingest } from "../../../src/archive/ingest.ts";
 import { ArchiveStore } from "../../../src/archive/store.ts";
 import { archiveFile, journalDirectory } from "../../../src/config/paths.ts";
 import { encodeSegmentHeader, segmentPath } from "../../../src/recording/segments.ts";
-import { Generator } from "./generate.ts";
+import { ExchangeGenerator } from "./generate.ts";
 
 /** Bytes of a journal's segment: made by itself, so that only taking it in is on the clock. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -20,7 +20,7 @@ export interface Ingested {
 
 /** Makes exchanges and takes them into an archive, a segment of journal at a time. */
 export function ingest(dataDir: string, exchanges: number, onProgress: (done: number) => void): Ingested {
-  const generator = new Generator();
+  const generator = new ExchangeGenerator();
   const directory = journalDirectory(dataDir, "0");
   mkdirSync(directory, { recursive: true });
   const store = new ArchiveStore(archiveFile(dataDir));
@@ -55,7 +55,7 @@ export function ingest(dataDir: string, exchanges: number, onProgress: (done: nu
 function writeSegment(
   path: string,
   base: number,
-  generator: Generator,
+  generator: ExchangeGenerator,
   time: () => number,
   exchanges: number,
 ): number {

@@ -49,6 +49,8 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
   const { kafka, topics, group, fromBeginning, log, retry = READ_RETRY, onRecords } = options;
   const { onAssigned, onEnd } = options;
   const client = await clientOptions(kafka, log);
+  // No listener hears of an abort that was before it.
+  if (signal.aborted) return;
   const connections = new Connections();
   const tries = { ...retry, restartOnFailure: async () => !signal.aborted };
   const consumer = new Kafka({ ...kafkajsConfig(client, connections), retry: tries }).consumer({
@@ -87,16 +89,16 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
   };
   let running = false;
   try {
-    const starting = start();
-    // Without brokers it tries for seconds: whoever ends it does not wait for that, and what comes of it matters to nobody.
-    starting.catch(() => undefined);
-    await Promise.race([starting.then(() => (running = true)), over]);
+    // Without brokers it tries for seconds, and whoever ends it does not wait for that. What it fails with before is thrown
+    // here; afterwards it can only be that its connections were destroyed below.
+    await Promise.race([start().then(() => (running = true)), over]);
     await over;
     await onEnd?.();
   } catch (error) {
     throw explain(`topics ${topics.join(", ")} cannot be read`, error, client);
   } finally {
     if (!running) connections.destroy();
+    // Whether it could leave its group kafkajs keeps to itself; what is left to fail is the end of connections, which comes next.
     await consumer.disconnect().catch(() => undefined);
     connections.destroy();
   }

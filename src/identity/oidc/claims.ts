@@ -1,4 +1,5 @@
 import type { JWTPayload } from "jose";
+import { isOneLine } from "../one-line.ts";
 
 /** Characters of a subject (OpenID Connect Core 1.0, section 2), an e-mail address (RFC 5321), and of one group's name. */
 const MAX_SUBJECT = 255;
@@ -7,10 +8,6 @@ const MAX_GROUP = 256;
 /** Groups of one person, and their characters: they go into the session token, and so into headers. */
 const MAX_GROUPS = 200;
 const MAX_GROUPS_LENGTH = 4_096;
-
-/** Control characters would forge lines in whatever prints a name. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 /** A claim that cannot be used. */
 export class ClaimError extends Error {
@@ -76,5 +73,5 @@ function at(claims: JWTPayload, path: readonly string[]): unknown {
 }
 
 function isName(value: string, longest: number): boolean {
-  return value !== "" && value.length <= longest && !CONTROL.test(value);
+  return value !== "" && value.length <= longest && isOneLine(value);
 }

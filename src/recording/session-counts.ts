@@ -1,4 +1,4 @@
-import type { EndedExchange } from "../recording/recorder.ts";
+import type { EndedExchange } from "./recorder.ts";
 
 /** What was done in a session; bytes are of bodies, and of tunnels. */
 export interface SessionCount {
