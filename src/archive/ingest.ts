@@ -10,6 +10,8 @@ export interface JournalSource {
 
 /** Bytes of journal in one transaction at most: bounds what a batch holds in memory. */
 const BATCH_BYTES = 4 * 1024 * 1024;
+/** The last read of a batch may begin in front of its limit. */
+const MEMORY_BYTES = BATCH_BYTES + 1024 * 1024;
 
 /** Moves what journals hold into the archive, from where it stopped the last time. */
 export class Ingest {
@@ -18,8 +20,13 @@ export class Ingest {
 
   constructor(store: ArchiveStore, journals: readonly JournalSource[]) {
     this.#store = store;
+    // One batch is applied before the next is read, whichever journal it is from.
+    const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES);
     this.#readers = new Map(
-      journals.map(({ name, directory }) => [name, new JournalReader(directory, store.checkpoint(name))]),
+      journals.map(({ name, directory }) => [
+        name,
+        new JournalReader(directory, store.checkpoint(name), memory),
+      ]),
     );
   }
 

@@ -1,6 +1,6 @@
 import { crc32c } from "@platformatic/kafka";
+import { BufferPool } from "../recording/buffer-pool.ts";
 import { memoize } from "../recording/memoize.ts";
-import { BufferPool } from "./buffer-pool.ts";
 import type { SinkRecord } from "./sink.ts";
 import { sizeOfVarint, VarintReader, writeVarint } from "./varint.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BufferPool } from "../../src/delivery/buffer-pool.ts";
 import { RecordBatch } from "../../src/delivery/record-batch.ts";
 import { MAX_BATCH_BYTES, type SinkRecord } from "../../src/delivery/sink.ts";
+import { BufferPool } from "../../src/recording/buffer-pool.ts";
 import { Random } from "../fuzz/random.ts";
 import { batchOf, record } from "./batches.ts";
 

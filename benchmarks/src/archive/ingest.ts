@@ -1,9 +1,10 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { Ingest } from "../../../src/archive/ingest.ts";
-import { ArchiveStore } from "../../../src/archive/store.ts";
-import { archiveFile, journalDirectory } from "../../../src/config/paths.ts";
+import { journalDirectory } from "../../../src/config/paths.ts";
 import { encodeSegmentHeader, segmentPath } from "../../../src/recording/segments.ts";
 import { ExchangeGenerator } from "./generate.ts";
+import type { Asked, Taken } from "./ingest.process.ts";
 
 /** Bytes of a journal's segment: made by itself, so that only taking it in is on the clock. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -14,52 +15,63 @@ export interface Ingested {
   readonly exchanges: number;
   readonly bodyBytes: number;
   readonly seconds: number;
-  /** Of the process, all threads, while it took in. */
   readonly cpuSeconds: number;
+  readonly peakBytes: number;
 }
 
-/** Makes exchanges and takes them into an archive, a segment of journal at a time. */
-export function ingest(dataDir: string, exchanges: number, onProgress: (done: number) => void): Ingested {
+/** Makes exchanges, and has a process of its own take them into an archive, a segment of journal at a time. */
+export async function ingest(
+  dataDir: string,
+  exchanges: number,
+  onProgress: (done: number) => void,
+): Promise<Ingested> {
   const generator = new ExchangeGenerator();
   const directory = journalDirectory(dataDir, "0");
   mkdirSync(directory, { recursive: true });
-  const store = new ArchiveStore(archiveFile(dataDir));
-  const ingest = new Ingest(store, [{ name: "0", directory }]);
+  let base = 0;
+  let path = begin(directory, base);
+  const taker = fork(new URL("./ingest.process.ts", import.meta.url), [dataDir]);
   const begun = Date.now() - exchanges * SPACING;
-  let [base, milliseconds, cpu] = [0, 0, 0];
+  const total = { clock: 0, cpu: 0, peak: 0 };
   while (generator.exchanges < exchanges) {
-    const path = segmentPath(directory, base);
-    const bytes = writeSegment(path, base, generator, () => begun + generator.exchanges * SPACING, exchanges);
-    const before = { time: performance.now(), cpu: process.cpuUsage() };
-    while (ingest.step("0", base + bytes));
-    store.sync();
-    milliseconds += performance.now() - before.time;
-    const used = process.cpuUsage(before.cpu);
-    cpu += used.user + used.system;
-    base += bytes;
-    onProgress(generator.exchanges);
+    base += fill(path, generator, exchanges, () => begun + generator.exchanges * SPACING);
     // The next segment has to be there before this one may go.
-    writeFileSync(segmentPath(directory, base), encodeSegmentHeader(base));
+    const next = begin(directory, base);
+    const { clock, cpu, peak } = await take(taker, base);
+    total.clock += clock;
+    total.cpu += cpu;
+    total.peak = Math.max(total.peak, peak);
     rmSync(path);
+    path = next;
+    onProgress(generator.exchanges);
   }
-  ingest.close();
-  store.close();
+  taker.send({ type: "end" } satisfies Asked);
+  await once(taker, "exit");
   return {
     exchanges: generator.exchanges,
     bodyBytes: generator.bodyBytes,
-    seconds: milliseconds / 1_000,
-    cpuSeconds: cpu / 1e6,
+    seconds: total.clock / 1_000,
+    cpuSeconds: total.cpu / 1_000,
+    peakBytes: total.peak,
   };
 }
 
-function writeSegment(
-  path: string,
-  base: number,
-  generator: ExchangeGenerator,
-  time: () => number,
-  exchanges: number,
-): number {
+async function take(taker: ChildProcess, end: number): Promise<Taken> {
+  taker.send({ type: "take", end } satisfies Asked);
+  const [taken] = (await Promise.race([
+    once(taker, "message"),
+    once(taker, "exit").then(([code]) => Promise.reject(new Error(`ingest ended with ${code}`))),
+  ])) as [Taken];
+  return taken;
+}
+
+function begin(directory: string, base: number): string {
+  const path = segmentPath(directory, base);
   writeFileSync(path, encodeSegmentHeader(base));
+  return path;
+}
+
+function fill(path: string, generator: ExchangeGenerator, exchanges: number, time: () => number): number {
   let written = 0;
   while (written < SEGMENT_BYTES && generator.exchanges < exchanges) {
     const frames: Buffer[] = [];

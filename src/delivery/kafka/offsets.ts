@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KafkaConfig } from "../../config/kafka.ts";
 import type { KafkaLog } from "./client.ts";
 import { explain } from "./errors.ts";
@@ -34,7 +35,7 @@ export async function groupOffsets(
   const timer = setTimeout(() => connections.destroy(), kafka.connectTimeout + kafka.sendTimeout);
   try {
     await admin.connect();
-    const committed = await admin.fetchOffsets({ groupId: group, topics: [...topics] });
+    const committed = await onceLoaded(() => admin.fetchOffsets({ groupId: group, topics: [...topics] }));
     const offsets: PartitionOffsets[] = [];
     for (const topic of topics) {
       const known = committed.find((each) => each.topic === topic)?.partitions ?? [];
@@ -50,5 +51,25 @@ export async function groupOffsets(
     clearTimeout(timer);
     await admin.disconnect().catch(() => undefined);
     connections.destroy();
+  }
+}
+
+/** Milliseconds between two questions, and how many there are at most: the timer above ends them as well. */
+const PAUSE = 250;
+const QUESTIONS = 40;
+
+/**
+ * Asks again while the group's coordinator still reads what it has to know, as it does for a group that it has just become
+ * responsible for. kafkajs's admin client does not.
+ */
+async function onceLoaded<T>(ask: () => Promise<T>): Promise<T> {
+  for (let question = 1; ; question++) {
+    try {
+      return await ask();
+    } catch (error) {
+      const type = error instanceof Error && "type" in error ? error.type : undefined;
+      if (type !== "GROUP_LOAD_IN_PROGRESS" || question === QUESTIONS) throw error;
+      await delay(PAUSE);
+    }
   }
 }
