@@ -8,7 +8,7 @@ import { type Style, styleFor } from "../archive/print/style.ts";
 import { type ArchiveSearch, NO_SESSION, type SessionFilter } from "../archive/search.ts";
 import { parseSince } from "../archive/since.ts";
 import { withSearch } from "../archive/with-search.ts";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {
