@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { styleFor } from "../../src/archive/print/style.ts";
-import { replayLines } from "../../src/archive/replay.ts";
+import { replaySession } from "../../src/archive/replay.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import {
   ANSWER,
@@ -183,7 +183,7 @@ test("an exchange that a gateway's end cut short is marked so", limit, () => {
   const dataDir = temporaryDirectory();
   new HandWrittenJournal(dataDir).events(gatewayStarted(), requested);
   const { stdout } = bqtape("replay", SESSION, "--data-dir", dataDir);
-  assert.match(stdout, /jobs\.query {2}incomplete[\s\S]*cut short: the gateway ended before the answer did/);
+  assert.match(stdout, /jobs\.query {2}unfinished[\s\S]*cut short: the gateway ended before the answer did/);
 });
 
 test("nothing from the network reaches the terminal as a command", limit, () => {
@@ -280,6 +280,10 @@ function replayed(...exchanges: readonly Parts[]): string {
 }
 
 function shownOf(dataDir: string, id: string): string {
-  const lines = look(dataDir, (search) => [...replayLines(search, search.find(id), styleFor({}), 20)], false);
-  return lines.map((line) => `${line}\n`).join("");
+  const options = { style: styleFor({}), rows: 20, exchanges: true };
+  const moments = look(dataDir, (search) => [...replaySession(search, search.find(id), options)], false);
+  return moments
+    .flatMap(({ lines }) => lines)
+    .map((line) => `${line}\n`)
+    .join("");
 }

@@ -1,0 +1,135 @@
+import type { ArchivedExchange } from "./records.ts";
+
+/** An exchange that the archive may have put into a statement. */
+export interface LinkedExchange extends ArchivedExchange {
+  /** The id of the exchange that began the statement it belongs to; its own when it began one. */
+  readonly statement?: string;
+}
+
+/** An exchange that belongs to no statement. */
+export interface LoneExchange {
+  readonly kind: "exchange";
+  readonly exchange: LinkedExchange;
+}
+
+/** A statement, or a part of it: its exchanges that came close together. */
+export interface StatementPart {
+  readonly kind: "statement";
+  /** The id of the exchange that began it. */
+  readonly id: string;
+  /** Which of the session's statements it is, from 1 on; absent when its beginning is forgotten, or was not recorded. */
+  readonly number?: number;
+  /** Whether the exchange that began it is not among these, but was earlier or is lost. */
+  readonly continued: boolean;
+  /** In the order they began, the one that began the statement first. Never empty. */
+  readonly exchanges: readonly LinkedExchange[];
+}
+
+export type Told = LoneExchange | StatementPart;
+
+/**
+ * Exchanges that are waited for behind the one that began a statement. It bounds what is held, and what is read before
+ * something is told: a page may be read hours after its statement, so nothing ever says that a statement is over.
+ */
+const LOOK_AHEAD = 1_000;
+
+/** Statements whose numbers are remembered, for what of them comes later than that. */
+const MAX_NUMBERS = 10_000;
+
+/**
+ * Puts a session's exchanges together into statements. What is told is in the order in which it began; statements that ran
+ * side by side are told one behind the other. Holds `lookAhead` exchanges at most: what comes later than that behind the
+ * beginning of its statement is told as another part of it.
+ *
+ * @param exchanges in the order they began.
+ */
+export function* groupStatements(
+  exchanges: Iterable<LinkedExchange>,
+  lookAhead = LOOK_AHEAD,
+): Generator<Told> {
+  const waiting: (LoneExchange | Gathering)[] = [];
+  const open = new Map<string, Gathering>();
+  const numbers = new Numbers();
+  let read = 0;
+  for (const exchange of exchanges) {
+    read += 1;
+    const id = statementOf(exchange);
+    const gathering = id === undefined ? undefined : open.get(id);
+    if (id === undefined) waiting.push({ kind: "exchange", exchange });
+    else if (gathering !== undefined) gathering.add(exchange, numbers);
+    else {
+      const begun = new Gathering(id, read);
+      begun.add(exchange, numbers);
+      open.set(id, begun);
+      waiting.push(begun);
+    }
+    for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
+      if (head.kind === "statement" && read - head.begun < lookAhead) break;
+      waiting.shift();
+      if (head.kind === "statement") open.delete(head.id);
+      yield head.kind === "statement" ? head.part() : head;
+    }
+  }
+  for (const each of waiting) yield each.kind === "statement" ? each.part() : each;
+}
+
+/** The statement that an exchange belongs to. SQL begins one, though an older archive may not say so. */
+export function statementOf({ statement, id, sql }: LinkedExchange): string | undefined {
+  return statement ?? (sql === undefined ? undefined : id);
+}
+
+/** What has come of a statement so far. */
+class Gathering {
+  readonly kind = "statement";
+  readonly id: string;
+  /** How many exchanges had been read when it began. */
+  readonly begun: number;
+  readonly #exchanges: LinkedExchange[] = [];
+  #number: number | undefined;
+  #continued = true;
+
+  constructor(id: string, begun: number) {
+    this.id = id;
+    this.begun = begun;
+  }
+
+  add(exchange: LinkedExchange, numbers: Numbers): void {
+    if (exchange.id !== this.id) {
+      this.#exchanges.push(exchange);
+      this.#number ??= numbers.of(this.id);
+      return;
+    }
+    // The clocks of two gateways may differ, so that what follows seems to come first.
+    this.#exchanges.unshift(exchange);
+    this.#continued = false;
+    this.#number = numbers.next(this.id);
+  }
+
+  part(): StatementPart {
+    return {
+      kind: "statement",
+      id: this.id,
+      ...(this.#number !== undefined && { number: this.#number }),
+      continued: this.#continued,
+      exchanges: this.#exchanges,
+    };
+  }
+}
+
+/** Counts statements, and remembers the latest. */
+class Numbers {
+  readonly #of = new Map<string, number>();
+  #last = 0;
+
+  next(id: string): number {
+    this.#last += 1;
+    this.#of.set(id, this.#last);
+    const [oldest] = this.#of.keys();
+    if (this.#of.size > MAX_NUMBERS && oldest !== undefined) this.#of.delete(oldest);
+    return this.#last;
+  }
+
+  of(id: string): number | undefined {
+    return this.#of.get(id);
+  }
+}
