@@ -3,6 +3,7 @@ import type { ArchivedExchange } from "../records.ts";
 import type { QueryParameter } from "../statement.ts";
 import {
   errorLines,
+  factLines,
   indented,
   insideMargin,
   jobFacts,
@@ -44,7 +45,7 @@ export function exchangeLines(mark: string, detail: ExchangeDetail, style: Style
     ...rulingLines(exchange, inner),
     ...errorLines(exchange, inner),
     ...(page === undefined ? [] : ["", ...resultLines(page, counts, inner)]),
-    ...factLines(exchange, inner),
+    ...recordedLines(exchange, inner),
   ];
   return [head, ...indented(body), ""];
 }
@@ -69,7 +70,7 @@ function colorOf({ outcome, status = 0 }: ArchivedExchange): Color {
   return outcome === "running" ? "cyan" : "red";
 }
 
-function factLines(exchange: ArchivedExchange, style: Style): string[] {
+function recordedLines(exchange: ArchivedExchange, style: Style): string[] {
   const work = [
     ...jobFacts(exchange, exchange.statementType),
     exchange.jobComplete === false ? "job still running" : "",
@@ -81,9 +82,7 @@ function factLines(exchange: ArchivedExchange, style: Style): string[] {
   const sides = [bodyFact("request", exchange.request), bodyFact("response", exchange.response)].filter(
     (part) => part !== "",
   );
-  return [work, sides, phaseFacts(exchange)]
-    .filter((parts) => parts.length > 0)
-    .map((parts) => style.paint("dim", visible(parts.join(", "))));
+  return [work, sides, phaseFacts(exchange)].flatMap((facts) => factLines(facts, style));
 }
 
 function phaseFacts({ phases }: ArchivedExchange): string[] {

@@ -6,7 +6,7 @@ import { count, formatBytes } from "./quantities.ts";
 import { prettySql } from "./sql.ts";
 import type { Style } from "./style.ts";
 import { formatTable } from "./table.ts";
-import { cut, visible, visibleLines } from "./visible.ts";
+import { cut, displayWidth, visible, visibleLines } from "./visible.ts";
 
 /*
  * What exchanges and statements are told with alike.
@@ -81,7 +81,7 @@ export function resultLines(page: ResultPage, counts: RowCounts, style: Style): 
     title: name,
     right: /^(?:INTEGER|INT64|FLOAT|FLOAT64|NUMERIC|BIGNUMERIC)$/.test(type),
   }));
-  const rows = page.rows.map((row) => row.map(cellText));
+  const rows = page.rows.map((row) => row.map((cell, index) => cellText(cell, page.columns[index])));
   const table = formatTable(columns, rows, {
     width: style.width,
     paintHead: (line) => style.paint("bold", line),
@@ -99,6 +99,17 @@ function rowCount(page: ResultPage, { read, total = page.totalRows }: RowCounts)
   return `${shown}${of}${page.named ? "" : "; the answer has no column names"}`;
 }
 
+/** Facts behind each other on as few lines as they fit on; a fact that is longer than a line has one of its own. */
+export function factLines(facts: readonly string[], { width, paint }: Style, separator = ", "): string[] {
+  const lines: string[] = [];
+  for (const fact of facts.map(visible)) {
+    const joined = `${lines.at(-1)}${separator}${fact}`;
+    if (lines.length > 0 && displayWidth(joined) <= width) lines.splice(-1, 1, joined);
+    else lines.push(fact);
+  }
+  return lines.map((line) => paint("dim", line));
+}
+
 /** What answers tell of a job. */
 type JobFacts = Pick<
   ArchivedExchange,
@@ -112,7 +123,7 @@ export function jobFacts(facts: JobFacts, statementType: string | undefined): st
   const place = location === undefined ? "" : ` (${location})`;
   return [
     job === undefined ? "" : `job ${project}${job}${place}`,
-    queryId === undefined ? "" : `query ${queryId}`,
+    queryId === undefined || queryId === job ? "" : `query ${queryId}`,
     statementType ?? "",
     bytesProcessed === undefined ? "" : `${formatBytes(bytesProcessed)} processed`,
     cacheHit === true ? "from cache" : "",

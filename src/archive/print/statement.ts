@@ -5,6 +5,7 @@ import type { StatementFacts, StatementState } from "../statement-facts.ts";
 import type { StatementPart } from "../statement-groups.ts";
 import {
   errorLines,
+  factLines,
   indented,
   insideMargin,
   jobFacts,
@@ -63,15 +64,14 @@ export function askedLines(
 /** What came of it: errors, the result as one table, what the job says of itself, and the exchanges on one line. */
 export function answeredLines({ part, facts, result }: StatementDetail, style: Style): string[] {
   const inner = insideMargin(style);
-  const job = jobFacts(facts, undefined);
   const body = [
     ...troubleLines(part, inner),
     ...(result === undefined
       ? unreadLines(facts, inner)
       : ["", ...resultLines(result, { read: facts.rows, total: facts.totalRows }, inner)]),
     ...storageLines(part),
-    ...(job.length === 0 ? [] : [inner.paint("dim", visible(job.join(", ")))]),
-    inner.paint("dim", visible(exchangesLine(part))),
+    ...factLines(jobFacts(facts, undefined), inner),
+    ...factLines(exchangeFacts(part), inner, "; "),
   ];
   return [...indented(body), ""];
 }
@@ -125,7 +125,7 @@ function storageLines({ exchanges }: StatementPart): string[] {
 }
 
 /** `3 exchanges from ID: jobs.insert, 2 × jobs.getQueryResults; 1.2 kB sent, 340 kB received; first answer after 12 ms` */
-function exchangesLine({ exchanges }: StatementPart): string {
+function exchangeFacts({ exchanges }: StatementPart): string[] {
   const operations = new Map<string, number>();
   let sent = 0;
   let received = 0;
@@ -142,5 +142,5 @@ function exchangesLine({ exchanges }: StatementPart): string {
     `${count(exchanges.length, "exchange")} from ${first?.id}: ${list}`,
     `${formatBytes(sent)} sent, ${formatBytes(received)} received`,
     ...(answer === undefined ? [] : [`first answer after ${formatDuration(answer)}`]),
-  ].join("; ");
+  ];
 }
