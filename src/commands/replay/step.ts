@@ -20,7 +20,7 @@ export async function* stepped(
     if (begins && shown !== "") {
       yield shown;
       shown = "";
-      const prompt = `[${formatSince(at, start)} next: space   quit: q] `;
+      const prompt = `[space: next, at ${formatSince(at, start)}   q: quit] `;
       yield prompt;
       const pressed = await key();
       // Its line is used again.
