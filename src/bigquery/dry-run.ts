@@ -75,8 +75,14 @@ export interface Asking {
   readonly token: string;
 }
 
-/** BigQuery's reasons that say nothing of the statement ("Error messages"). */
+/** BigQuery's reasons that say nothing of the statement ("Error messages"), whatever status they come with. */
 const OF_THE_MOMENT = new Set(["rateLimitExceeded", "backendError", "internalError", "quotaExceeded"]);
+
+function ofTheMoment(status: number, reason: string): boolean {
+  if (status === 429 || OF_THE_MOMENT.has(reason)) return true;
+  // 501: what the statement uses is not there.
+  return status >= 500 && reason !== "notImplemented";
+}
 
 /**
  * Asks BigQuery for its verdict. This is the only place that sends a dry run, and it can send nothing else: the job's
@@ -97,8 +103,7 @@ export async function askForVerdict(
   const { error, statementType, totalBytesProcessed: bytes } = answer ?? {};
   if (status === 401)
     throw new Error(`BigQuery at ${origin} does not take the configured credential: ${error?.message}`);
-  if (error !== undefined && status < 500 && status !== 429 && !OF_THE_MOMENT.has(error.reason))
-    return { would: "fail", ...error };
+  if (error !== undefined && !ofTheMoment(status, error.reason)) return { would: "fail", ...error };
   if (error !== undefined || answer === undefined || status >= 300) {
     return {
       would: "unknown",
