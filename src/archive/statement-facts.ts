@@ -61,9 +61,16 @@ export function factsOf({ exchanges }: StatementPart): StatementFacts {
 function stateOf(exchanges: readonly ArchivedExchange[], complete: boolean): StatementState {
   const telling = exchanges.filter(({ operation }) => TELLS_OF_JOB.has(operation ?? ""));
   const last = telling.findLast(({ outcome }) => outcome !== "denied");
-  if (last === undefined) return exchanges[0]?.outcome === "denied" ? "denied" : "unfinished";
+  if (last === undefined) return stateWithoutJob(exchanges[0]);
   // A page that could not be read is no failure of the statement; an answer that went well and tells of one is.
   if (telling.some(({ status, answerError }) => status === 200 && answerError !== undefined)) return "failed";
   if (complete || (last.dryRun === true && last.status === 200)) return "done";
   return last.answerError !== undefined || (last.status ?? 0) >= 400 ? "failed" : "unfinished";
+}
+
+/** Of what runs no job, such as reading a table. */
+function stateWithoutJob(first: ArchivedExchange | undefined): StatementState {
+  if (first?.outcome === "denied") return "denied";
+  if (first?.outcome !== "complete") return "unfinished";
+  return (first.status ?? 0) >= 400 || (first.grpcStatus ?? 0) !== 0 ? "failed" : "done";
 }

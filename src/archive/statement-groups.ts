@@ -33,38 +33,57 @@ export type Told = LoneExchange | StatementPart;
  */
 const LOOK_AHEAD = 1_000;
 
+/**
+ * Bytes of bodies that are passed over meanwhile: an archive may keep what it tells of exchanges among their bodies, so that
+ * to read on past large ones takes as long as to read them.
+ */
+const LOOK_AHEAD_BYTES = 64 * 1024 * 1024;
+
 /** Statements whose numbers are remembered, for what of them comes later than that. */
 const MAX_NUMBERS = 10_000;
 
+/** How far to read on behind the beginning of a statement. */
+export interface LookAhead {
+  /** Default: 1,000. */
+  readonly exchanges?: number;
+  /** Of their bodies. Default: 64 MiB. */
+  readonly bytes?: number;
+}
+
 /**
  * Puts a session's exchanges together into statements. What is told is in the order in which it began; statements that ran
- * side by side are told one behind the other. Holds `lookAhead` exchanges at most: what comes later than that behind the
- * beginning of its statement is told as another part of it.
+ * side by side are told one behind the other. Holds `exchanges` of them at most: what comes later than that behind the
+ * beginning of its statement, or more than `bytes` of bodies later, is told as another part of it.
  *
- * @param exchanges in the order they began.
+ * @param source in the order they began.
  */
 export function* groupStatements(
-  exchanges: Iterable<LinkedExchange>,
-  lookAhead = LOOK_AHEAD,
+  source: Iterable<LinkedExchange>,
+  { exchanges = LOOK_AHEAD, bytes = LOOK_AHEAD_BYTES }: LookAhead = {},
 ): Generator<Told> {
   const waiting: (LoneExchange | Gathering)[] = [];
   const open = new Map<string, Gathering>();
   const numbers = new Numbers();
-  let read = 0;
-  for (const exchange of exchanges) {
-    read += 1;
+  const read = { exchanges: 0, bytes: 0 };
+  for (const exchange of source) {
+    read.exchanges += 1;
+    read.bytes += (exchange.request?.bytes ?? 0) + (exchange.response?.bytes ?? 0);
     const id = statementOf(exchange);
     const gathering = id === undefined ? undefined : open.get(id);
     if (id === undefined) waiting.push({ kind: "exchange", exchange });
     else if (gathering !== undefined) gathering.add(exchange, numbers);
     else {
-      const begun = new Gathering(id, read);
+      const begun = new Gathering(id, { ...read });
       begun.add(exchange, numbers);
       open.set(id, begun);
       waiting.push(begun);
     }
     for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
-      if (head.kind === "statement" && read - head.begun < lookAhead) break;
+      const waits =
+        head.kind === "statement" &&
+        read.exchanges - head.begun.exchanges < exchanges &&
+        read.bytes - head.begun.bytes < bytes;
+      if (waits) break;
       waiting.shift();
       if (head.kind === "statement") open.delete(head.id);
       yield head.kind === "statement" ? head.part() : head;
@@ -82,13 +101,13 @@ export function statementOf({ statement, id, sql }: LinkedExchange): string | un
 class Gathering {
   readonly kind = "statement";
   readonly id: string;
-  /** How many exchanges had been read when it began. */
-  readonly begun: number;
+  /** What had been read when it began, its first exchange included. */
+  readonly begun: Required<LookAhead>;
   readonly #exchanges: LinkedExchange[] = [];
   #number: number | undefined;
   #continued = true;
 
-  constructor(id: string, begun: number) {
+  constructor(id: string, begun: Required<LookAhead>) {
     this.id = id;
     this.begun = begun;
   }

@@ -25,6 +25,9 @@ for (const [how, state, exchanges] of [
   ["with a page that could not be read", "done", [QUERY, { ...PAGE, status: 503, answerError: problem }]],
   ["refused by the gateway", "denied", [{ operation: "jobs.query", outcome: "denied", status: 403 }]],
   ["with a page refused by the gateway", "done", [QUERY, { ...PAGE, outcome: "denied", status: 403 }]],
+  ["that reads a table", "done", [{ operation: "tabledata.list", rows: 5 }]],
+  ["that reads no table", "failed", [{ operation: "tabledata.list", status: 404, answerError: problem }]],
+  ["that may not read over gRPC", "failed", [{ operation: "storage.CreateReadSession", grpcStatus: 7 }]],
   ["judged in a dry run", "done", [{ operation: "jobs.insert", dryRun: true }]],
 ] as const satisfies readonly (readonly [string, string, readonly Facts[]])[]) {
   test(`a statement ${how} is ${state}`, () => {

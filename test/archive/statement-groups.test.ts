@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { groupStatements, type LinkedExchange, type Told } from "../../src/archive/statement-groups.ts";
+import {
+  groupStatements,
+  type LinkedExchange,
+  type LookAhead,
+  type Told,
+} from "../../src/archive/statement-groups.ts";
 import { archivedExchange } from "./exchanges.ts";
 
 test("what belongs to a statement is told as one, whatever ran beside it", () => {
@@ -25,7 +30,13 @@ test("SQL begins a statement in an archive that does not say so", () => {
 
 test("what comes late is told as another part, with the number that the statement had", () => {
   const exchanges = [of("a", "a"), of("b", "b"), of("x"), of("y"), of("a2", "a"), of("a3", "a")];
-  assert.deepEqual(told(exchanges, 3), ["1: a", "2: b", "x", "y", "1 continued: a2 a3"]);
+  assert.deepEqual(told(exchanges, { exchanges: 3 }), ["1: a", "2: b", "x", "y", "1 continued: a2 a3"]);
+});
+
+test("what comes behind very large bodies is told as another part", () => {
+  const large = (id: string) => ({ ...of(id, "a"), response: { bytes: 50, chunks: 1 } });
+  const exchanges = [large("a"), large("a2"), large("a3"), large("a4"), large("a5")];
+  assert.deepEqual(told(exchanges, { bytes: 100 }), ["1: a a2 a3", "1 continued: a4 a5"]);
 });
 
 test("a statement whose beginning was not recorded has no number", () => {
@@ -46,7 +57,7 @@ test("no more exchanges are read ahead, or held, than the bound, however long st
         yield of(read === 1 ? statement : `${statement}-${read}`, statement);
       }
     })();
-    const parts = groupStatements(source, 100);
+    const parts = groupStatements(source, { exchanges: 100 });
     for (let part = 1; part <= 50; part++) {
       const before = read;
       const { value } = parts.next();
@@ -73,7 +84,7 @@ function of(id: string, statement?: string): LinkedExchange {
   return archivedExchange(id, statement === undefined ? {} : { statement });
 }
 
-function told(exchanges: readonly LinkedExchange[], lookAhead?: number): string[] {
+function told(exchanges: readonly LinkedExchange[], lookAhead?: LookAhead): string[] {
   return [...groupStatements(exchanges, lookAhead)].map(inShort);
 }
 
