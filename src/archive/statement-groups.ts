@@ -31,29 +31,31 @@ export type Told = LoneExchange | StatementPart;
  * Exchanges that are waited for behind the one that began a statement. It bounds what is held, and what is read before
  * something is told: a page may be read hours after its statement, so nothing ever says that a statement is over.
  */
-const LOOK_AHEAD = 1_000;
+const LOOK_AHEAD = 512;
 
 /**
  * Bytes of bodies that are passed over meanwhile: an archive may keep what it tells of exchanges among their bodies, so that
  * to read on past large ones takes as long as to read them.
  */
-const LOOK_AHEAD_BYTES = 64 * 1024 * 1024;
+const LOOK_AHEAD_BYTES = 32 * 1024 * 1024;
 
 /** Statements whose numbers are remembered, for what of them comes later than that. */
 const MAX_NUMBERS = 10_000;
 
 /** How far to read on behind the beginning of a statement. */
 export interface LookAhead {
-  /** Default: 1,000. */
+  /** Default: 512. */
   readonly exchanges?: number;
-  /** Of their bodies. Default: 64 MiB. */
+  /** Of their bodies. Default: 32 MiB. */
   readonly bytes?: number;
 }
 
 /**
  * Puts a session's exchanges together into statements. What is told is in the order in which it began; statements that ran
  * side by side are told one behind the other. Holds `exchanges` of them at most: what comes later than that behind the
- * beginning of its statement, or more than `bytes` of bodies later, is told as another part of it.
+ * beginning of its statement, or more than `bytes` of bodies later, is told as another part of it; half of either is waited for
+ * at least. What is told then is told at once: to go back and forth between what is read ahead and what is told, one by one,
+ * would make an archive unpack the same of its blocks for each.
  *
  * @param source in the order they began.
  */
@@ -78,14 +80,19 @@ export function* groupStatements(
       open.set(id, begun);
       waiting.push(begun);
     }
+    let share = 1;
     for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
-      const waits =
-        head.kind === "statement" &&
-        read.exchanges - head.begun.exchanges < exchanges &&
-        read.bytes - head.begun.bytes < bytes;
-      if (waits) break;
+      if (head.kind === "statement") {
+        const { begun } = head;
+        const ahead = Math.max(
+          (read.exchanges - begun.exchanges) / exchanges,
+          (read.bytes - begun.bytes) / bytes,
+        );
+        if (ahead < share) break;
+        share = 0.5;
+        open.delete(head.id);
+      }
       waiting.shift();
-      if (head.kind === "statement") open.delete(head.id);
       yield head.kind === "statement" ? head.part() : head;
     }
   }

@@ -33,6 +33,19 @@ test("what comes late is told as another part, with the number that the statemen
   assert.deepEqual(told(exchanges, { exchanges: 3 }), ["1: a", "2: b", "x", "y", "1 continued: a2 a3"]);
 });
 
+test("at least half as far as at most, what comes behind a statement's beginning still belongs to it", () => {
+  const pairs = Array.from({ length: 100 }, (_, index) => [`s${index}`, `s${index - 5}`]);
+  const exchanges = pairs.flatMap(([id = "", page = ""]) => [of(id, id), of(`${id}-page`, page)]);
+  const parts = told(exchanges.slice(0, 190), { exchanges: 22 }).filter((part) => part.includes("continued"));
+  assert.deepEqual(parts, [
+    "? continued: s0-page",
+    "? continued: s1-page",
+    "? continued: s2-page",
+    "? continued: s3-page",
+    "? continued: s4-page",
+  ]);
+});
+
 test("what comes behind very large bodies is told as another part", () => {
   const large = (id: string) => ({ ...of(id, "a"), response: { bytes: 50, chunks: 1 } });
   const exchanges = [large("a"), large("a2"), large("a3"), large("a4"), large("a5")];
