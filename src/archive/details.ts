@@ -82,10 +82,10 @@ export class Details {
     const { bytes, whole } = this.#beginning(exchange, "response", limit);
     const answer = parseAnswer(headerOf(exchange.responseHeaders, "content-encoding"), bytes, whole);
     if (answer === undefined) return { page: undefined, complete: whole };
-    const key = schemaKey(exchange);
+    const keys = schemaKeys(exchange);
     const own = schemaOf(answer.value);
-    if (key !== undefined && own !== undefined) this.#remember(key, own);
-    const known = own ?? (key === undefined ? undefined : this.#schemas.get(key));
+    if (own !== undefined) for (const key of keys) this.#remember(key, own);
+    const known = own ?? keys.map((key) => this.#schemas.get(key)).find((schema) => schema !== undefined);
     const page = parseRows(answer.value, known, maxRows);
     if (page === undefined || !answer.truncated) return { page, complete: !answer.truncated };
     if (page.rows.length >= maxRows) return { page, complete: page.named };
@@ -111,9 +111,10 @@ export class Details {
   }
 }
 
-function schemaKey({ statement, job, jobProject, location }: LinkedExchange): string | undefined {
-  if (statement !== undefined) return statement;
-  return job === undefined ? undefined : [jobProject, location, job].join(":");
+/** A result is its statement's, and its job's: an anonymous table is read without naming the job. */
+function schemaKeys({ statement, job, jobProject, location }: LinkedExchange): string[] {
+  const ofJob = job === undefined ? undefined : [jobProject, location, job].join(":");
+  return [statement, ofJob].filter((key) => key !== undefined);
 }
 
 /** Which page of its result a request asked for. Without either parameter, the first. */
