@@ -1,45 +1,46 @@
 #!/usr/bin/env node
-import yargs from "yargs";
+import yargs, { type CommandModule } from "yargs";
 import { hideBin } from "yargs/helpers";
-import { archive } from "./commands/archive.ts";
-import { ca } from "./commands/ca.ts";
-import { demo } from "./commands/demo.ts";
-import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
-import { login } from "./commands/login.ts";
-import { replay } from "./commands/replay.ts";
-import { run } from "./commands/run.ts";
-import { serve } from "./commands/serve.ts";
-import { session } from "./commands/session.ts";
-import { sessions } from "./commands/sessions.ts";
-import { statements } from "./commands/statements.ts";
-import { tail } from "./commands/tail.ts";
 import { VERSION } from "./commands/version.ts";
 
-const cli = yargs(hideBin(process.argv))
-  .scriptName("bqtape")
-  .usage("$0 COMMAND\n\nA recording gateway for AI agents on BigQuery.")
-  .version(VERSION)
-  .command(serve)
-  .command(demo)
-  .command(env)
-  .command(login)
-  .command(run)
-  .command(session)
-  .command(sessions)
-  .command(statements)
-  .command(replay)
-  .command(archive)
-  .command(tail)
-  .command(ca)
-  .demandCommand(1, "Name a command.")
-  .strict()
-  .wrap(Math.min(110, process.stdout.columns ?? 110))
-  .fail((message: string, error: Error | undefined) => {
-    throw error ?? new UsageError(message);
-  });
+/** In the order of the help. */
+const COMMANDS = {
+  serve: async () => (await import("./commands/serve.ts")).serve,
+  demo: async () => (await import("./commands/demo.ts")).demo,
+  env: async () => (await import("./commands/env.ts")).env,
+  login: async () => (await import("./commands/login.ts")).login,
+  run: async () => (await import("./commands/run.ts")).run,
+  session: async () => (await import("./commands/session.ts")).session,
+  sessions: async () => (await import("./commands/sessions.ts")).sessions,
+  statements: async () => (await import("./commands/statements.ts")).statements,
+  replay: async () => (await import("./commands/replay.ts")).replay,
+  archive: async () => (await import("./commands/archive.ts")).archive,
+  tail: async () => (await import("./commands/tail.ts")).tail,
+  ca: async () => (await import("./commands/ca.ts")).ca,
+} as const;
+
+/** Only the command that is named is loaded: all of them take four times as long. Without a name, all, for the help. */
+async function commandsFor(name: string | undefined): Promise<CommandModule[]> {
+  const loads = Object.entries(COMMANDS);
+  const named = loads.filter(([command]) => command === name);
+  // Each has arguments of its own, which are nothing to yargs' list of them.
+  return (await Promise.all((named.length > 0 ? named : loads).map(([, load]) => load()))) as CommandModule[];
+}
 
 try {
+  const given = hideBin(process.argv);
+  const cli = yargs(given)
+    .scriptName("bqtape")
+    .usage("$0 COMMAND\n\nA recording gateway for AI agents on BigQuery.")
+    .version(VERSION)
+    .command(await commandsFor(given[0]))
+    .demandCommand(1, "Name a command.")
+    .strict()
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .fail((message: string, error: Error | undefined) => {
+      throw error ?? new UsageError(message);
+    });
   await cli.parseAsync();
 } catch (error) {
   process.exitCode = explainFailure(error);

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
  */
 export async function writeAll(
   output: NodeJS.WritableStream,
-  parts: Iterable<string | Uint8Array>,
+  parts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
 ): Promise<void> {
   try {
     await pipeline(Readable.from(parts), output, { end: false });

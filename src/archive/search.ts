@@ -34,6 +34,9 @@ export type Found =
   | { readonly kind: "session"; readonly session: ArchivedSession }
   | { readonly kind: "exchange"; readonly exchange: ArchivedExchange };
 
+/** Exchanges read from the archive at once. */
+const AT_A_TIME = 200;
+
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
 
@@ -120,12 +123,10 @@ export class ArchiveSearch {
   }
 
   /** A session's exchanges in the order they began. */
-  *exchanges(session: string): Generator<ArchivedExchange> {
-    const rows =
-      session === NO_SESSION
-        ? this.#iterate(`${EXCHANGES} WHERE x.session IS NULL ORDER BY x.time, x.id`)
-        : this.#iterate(`${EXCHANGES} WHERE x.session = ? ORDER BY x.time, x.id`, session);
-    for (const row of rows) yield this.#toExchange(row);
+  exchanges(session: string): Generator<ArchivedExchange> {
+    return session === NO_SESSION
+      ? this.#inOrder("x.session IS NULL")
+      : this.#inOrder("x.session = ?", session);
   }
 
   exchange(id: string): ArchivedExchange | undefined {
@@ -137,11 +138,7 @@ export class ArchiveSearch {
   *exchangesOf(statement: string): Generator<ArchivedExchange> {
     const first = this.exchange(statement);
     if (first !== undefined) yield first;
-    const rows = this.#iterate(
-      `${EXCHANGES} WHERE x.statement = ? AND x.statement <> x.id ORDER BY x.time, x.id`,
-      statement,
-    );
-    for (const row of rows) yield this.#toExchange(row);
+    yield* this.#inOrder("x.statement = ? AND x.statement <> x.id", statement);
   }
 
   /**
@@ -237,6 +234,22 @@ export class ArchiveSearch {
       kind: kind === "session" ? "session" : "exchange",
       id: String(id),
     }));
+  }
+
+  /** Some at a time: whoever reads for hours must not keep a snapshot of the archive, and with it all of its log. */
+  *#inOrder(condition: string, ...values: SQLInputValue[]): Generator<ArchivedExchange> {
+    for (let [time, id]: [number, string] = [Number.NEGATIVE_INFINITY, ""]; ; ) {
+      const rows = this.#all(
+        `${EXCHANGES} WHERE ${condition} AND x.time >= ? AND (x.time > ? OR x.id > ?)
+         ORDER BY x.time, x.id LIMIT ${AT_A_TIME}`,
+        ...values,
+        ...[time, time, id],
+      );
+      for (const row of rows) yield this.#toExchange(row);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < AT_A_TIME) return;
+      [time, id] = [Number(last.time), String(last.id)];
+    }
   }
 
   #toExchange(row: Row): ArchivedExchange {

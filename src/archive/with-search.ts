@@ -1,4 +1,4 @@
-import { resolveDataDir } from "../config/load.ts";
+import { resolveDataDir } from "../config/data-dir.ts";
 import { count, formatBytes } from "./print/quantities.ts";
 import { type ArchiveSearch, openSearch } from "./search.ts";
 

@@ -1,5 +1,5 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {

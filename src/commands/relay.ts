@@ -1,13 +1,10 @@
-import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent } from "undici";
 import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
-import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { type Credentials, openCredentials } from "../credentials/per-group.ts";
@@ -27,6 +24,7 @@ import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
+import { trustedUpstream } from "./upstream-trust.ts";
 import { VERSION } from "./version.ts";
 
 /** What a relay is given by the process that it belongs to. */
@@ -213,17 +211,4 @@ async function openAuthorityParts(
       (host) => routeHost(host) === "intercept",
     ),
   };
-}
-
-/**
- * The usual roots, and besides them the certificates of upstream.caFile. Made once: Node would make one for each connection
- * by itself, and parse all roots for it; that is 3 ms, and 0.8 MiB that V8 knows nothing of and so is slow to collect.
- */
-async function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
-  if (caFile === undefined) return createSecureContext();
-  try {
-    return createSecureContext({ ca: [...rootCertificates, await readFile(caFile, "utf8")] });
-  } catch (cause) {
-    throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
-  }
 }

@@ -30,20 +30,6 @@ export async function loadConfig({ file, environment = process.env }: LoadOption
   return withAbsolutePaths(parsed.data, file === undefined ? process.cwd() : dirname(resolve(file)));
 }
 
-/** Options of commands that read what a gateway recorded. */
-export const dataDirOptions = {
-  config: { type: "string", describe: "the gateway's configuration file (or BQTAPE_CONFIG)" },
-  "data-dir": { type: "string", describe: "its data directory, when there is no file to name it" },
-} as const;
-
-/** The data directory that a command's options name; without any, the configuration's default. */
-export async function resolveDataDir(options: { config?: string; dataDir?: string }): Promise<string> {
-  if (options.dataDir !== undefined) return resolve(options.dataDir);
-  const file = options.config ?? process.env.BQTAPE_CONFIG;
-  if (file !== undefined) return (await loadConfig({ file })).dataDir;
-  return resolve(process.env.BQTAPE_DATA_DIR ?? "data");
-}
-
 async function readYaml(file: string): Promise<Record<string, never>> {
   let text: string;
   try {

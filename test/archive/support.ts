@@ -102,6 +102,8 @@ export interface ExchangeOptions {
   readonly user?: string;
   readonly time?: number;
   readonly sql?: string;
+  /** Request target. */
+  readonly target?: string;
   readonly operation?: Partial<ExchangeRequested["operation"]>;
   readonly request?: unknown;
   readonly response?: unknown;
@@ -133,6 +135,7 @@ export function query(options: ExchangeOptions): ExchangeParts {
     time = 2_000,
     sql = "SELECT 1",
     status = 200,
+    target = "/bigquery/v2/projects/shop-project/queries",
   } = options;
   const request = bytesOf(options.request ?? { query: sql });
   const response = bytesOf(options.response ?? ANSWER);
@@ -146,7 +149,7 @@ export function query(options: ExchangeOptions): ExchangeParts {
     request: {
       method: "POST",
       authority: "bigquery.googleapis.com:443",
-      target: "/bigquery/v2/projects/shop-project/queries",
+      target,
       httpVersion: "1.1",
       headers: [["Content-Type", "application/json"]],
     },

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { styleFor } from "../../src/archive/print/style.ts";
-import { replayLines } from "../../src/archive/replay.ts";
+import { replaySession } from "../../src/archive/replay.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import {
   ANSWER,
@@ -183,7 +183,7 @@ test("an exchange that a gateway's end cut short is marked so", limit, () => {
   const dataDir = temporaryDirectory();
   new HandWrittenJournal(dataDir).events(gatewayStarted(), requested);
   const { stdout } = bqtape("replay", SESSION, "--data-dir", dataDir);
-  assert.match(stdout, /jobs\.query {2}incomplete[\s\S]*cut short: the gateway ended before the answer did/);
+  assert.match(stdout, /jobs\.query {2}unfinished[\s\S]*cut short: the gateway ended before the answer did/);
 });
 
 test("nothing from the network reaches the terminal as a command", limit, () => {
@@ -203,7 +203,7 @@ test("the agent's token requests take one line", limit, () => {
 });
 
 test("an id may be cut as long as it stays unique", limit, () => {
-  const parts = query({ session: SESSION });
+  const parts = query({ session: SESSION, exchange: "aaaa1111-0000-7000-8000-000000000000" });
   const dataDir = recorded(parts);
   const { stdout } = bqtape("replay", SESSION.slice(0, 10), "--data-dir", dataDir);
   assert.match(stdout, new RegExp(`session ${SESSION}`));
@@ -229,6 +229,40 @@ test("replay without an id, or with a side that is none, is wrong usage", limit,
     (args) => bqtape("replay", ...args, "--data-dir", dataDir).status,
   );
   assert.deepEqual(statuses, [2, 2, 2, 2]);
+});
+
+for (const args of [
+  ["--speed", "0"],
+  ["--speed", "-1"],
+  ["--speed", "fast"],
+  ["--speed", "1", "--step"],
+  ["--speed", "1", "--json"],
+  ["--full-pauses"],
+  ["--step"],
+  ["--dry-run", "--raw"],
+  ["--dry-run", "--speed", "1"],
+]) {
+  test(`replay ${args.join(" ")} is wrong usage`, limit, () => {
+    const { status, stdout } = bqtape("replay", "ffff", ...args, "--data-dir", temporaryDirectory());
+    assert.deepEqual([status, stdout], [2, ""]);
+  });
+}
+
+test("a session is told statement by statement, and with --exchanges exchange by exchange", limit, () => {
+  const dataDir = recorded(
+    query({ session: SESSION, sql: "SELECT 1" }),
+    query({ session: SESSION, time: 4_000, operation: { name: "oauth2.token" } }),
+  );
+  const statements = bqtape("replay", SESSION, "--data-dir", dataDir).stdout;
+  assert.match(
+    statements,
+    /^1 {2}00:00:02\.000 {2}\+1\.0 s {2}jobs\.query {2}done {2}25 ms\n\n {3}SELECT 1\n/m,
+  );
+  const exchanges = bqtape("replay", SESSION, "--exchanges", "--data-dir", dataDir).stdout;
+  assert.match(
+    exchanges,
+    /^1 {2}00:00:02\.000 {2}jobs\.query {2}complete 200 .*^2 {2}00:00:04\.000 {2}oauth2\.token/ms,
+  );
 });
 
 test("requests refused before they had a session are replayed by the name none", limit, () => {
@@ -280,6 +314,10 @@ function replayed(...exchanges: readonly Parts[]): string {
 }
 
 function shownOf(dataDir: string, id: string): string {
-  const lines = look(dataDir, (search) => [...replayLines(search, search.find(id), styleFor({}), 20)], false);
-  return lines.map((line) => `${line}\n`).join("");
+  const options = { style: styleFor({}), rows: 20, exchanges: true };
+  const moments = look(dataDir, (search) => [...replaySession(search, search.find(id), options)], false);
+  return moments
+    .flatMap(({ lines }) => lines)
+    .map((line) => `${line}\n`)
+    .join("");
 }

@@ -1,12 +1,20 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
 import type { ArchivedExchange } from "../records.ts";
 import type { QueryParameter } from "../statement.ts";
-import { cellText } from "./cells.ts";
-import { count, formatBytes, formatClock, formatDuration } from "./quantities.ts";
-import { prettySql } from "./sql.ts";
+import {
+  errorLines,
+  factLines,
+  indented,
+  insideMargin,
+  jobFacts,
+  requestLine,
+  resultLines,
+  rulingLines,
+  sqlLines,
+} from "./parts.ts";
+import { formatBytes, formatClock, formatDuration, formatSince } from "./quantities.ts";
 import type { Color, Style } from "./style.ts";
-import { formatTable } from "./table.ts";
-import { cut, visible, visibleLines } from "./visible.ts";
+import { visible } from "./visible.ts";
 
 /** An exchange and what its bodies tell. */
 export interface ExchangeDetail {
@@ -18,33 +26,38 @@ export interface ExchangeDetail {
   readonly page?: ResultPage;
 }
 
-const MARGIN = "   ";
-
-/** An exchange's lines: when and what, the statement, the ruling, the result, sizes and timings. */
-export function exchangeLines(number: number, detail: ExchangeDetail, style: Style): string[] {
-  const { exchange, page } = detail;
-  const head = headLine(number, exchange, style);
+/**
+ * An exchange's lines: when and what, the statement, the ruling, the result, sizes and timings.
+ *
+ * @param mark what heads it: its number.
+ * @param start when its session began, if the time since then is told; milliseconds since the Unix epoch.
+ */
+export function exchangeLines(mark: string, detail: ExchangeDetail, style: Style, start?: number): string[] {
+  const { exchange, page, sql, parameters } = detail;
+  const head = headLine(mark, exchange, style, start);
   // Every agent begins with it, and there is nothing in it to see: its secrets are not kept.
   if (exchange.operation === "oauth2.token") return [head, ""];
-  const inner = { ...style, width: style.width - MARGIN.length };
+  const inner = insideMargin(style);
+  const counts = { read: exchange.rows ?? page?.rows.length ?? 0, total: exchange.totalRows };
   const body = [
     inner.paint("dim", visible(requestLine(exchange))),
-    ...statementLines(detail, inner),
+    ...sqlLines(sql, parameters, inner, sql === exchange.sql && exchange.sqlTruncated === true),
     ...rulingLines(exchange, inner),
     ...errorLines(exchange, inner),
-    ...(page === undefined ? [] : ["", ...resultLines(exchange, page, inner)]),
-    ...factLines(exchange, inner),
+    ...(page === undefined ? [] : ["", ...resultLines(page, counts, inner)]),
+    ...recordedLines(exchange, inner),
   ];
-  return [head, ...body.map((line) => (line === "" ? "" : MARGIN + line)), ""];
+  return [head, ...indented(body), ""];
 }
 
-function headLine(number: number, exchange: ArchivedExchange, style: Style): string {
+function headLine(mark: string, exchange: ArchivedExchange, style: Style, start: number | undefined): string {
   const total = exchange.phases.total ?? (exchange.ended ?? exchange.time) - exchange.time;
   const name = visible(exchange.operation ?? exchange.method ?? "request");
   const status = exchange.status === undefined || exchange.status === 0 ? "" : ` ${exchange.status}`;
   return [
-    style.paint("bold", `${number}`),
+    style.paint("bold", mark),
     formatClock(exchange.time),
+    ...(start === undefined ? [] : [formatSince(exchange.time, start)]),
     style.paint("bold", name),
     style.paint(colorOf(exchange), `${exchange.outcome}${status}`),
     ...(exchange.ended === undefined ? [] : [formatDuration(total)]),
@@ -57,82 +70,9 @@ function colorOf({ outcome, status = 0 }: ArchivedExchange): Color {
   return outcome === "running" ? "cyan" : "red";
 }
 
-function requestLine({ method, authority, target }: ArchivedExchange): string {
-  if (method === undefined) return "the request is not in the archive";
-  return method === "CONNECT" ? `CONNECT ${target}` : `${method} https://${authority}${target}`;
-}
-
-function statementLines({ exchange, sql, parameters }: ExchangeDetail, style: Style): string[] {
-  if (sql === undefined) return [];
-  const cutShort = sql === exchange.sql && exchange.sqlTruncated === true ? ["… (cut)"] : [];
-  return [
-    "",
-    ...visibleLines(prettySql(sql))
-      .split("\n")
-      .map((line) => style.paint("cyan", line)),
-    ...cutShort,
-    ...parameters.map(({ name, type, value }) =>
-      cut(visible(`${name === "" ? "?" : `@${name}`} ${type} = ${value}`), style.width),
-    ),
-    "",
-  ];
-}
-
-function rulingLines({ effect, rule, reason, dryRun }: ArchivedExchange, style: Style): string[] {
-  if (effect === undefined) return [];
-  const ruling = effect === "deny" ? style.paint("red", "denied") : "allowed";
-  const by = rule === undefined ? "" : ` by ${visible(rule)}`;
-  const why = reason === undefined ? "" : `: ${visible(reason)}`;
-  return [`${ruling}${by}${why}${dryRun === true ? " (dry run)" : ""}`];
-}
-
-function errorLines({ error, answerError, outcome }: ArchivedExchange, style: Style): string[] {
-  const lines: string[] = [];
-  if (error !== undefined) lines.push(style.paint("red", visible(`${error.code}: ${error.message}`)));
-  if (answerError !== undefined) {
-    lines.push(style.paint("yellow", visible(`BigQuery: ${answerError.reason}: ${answerError.message}`)));
-  }
-  if (outcome === "incomplete")
-    lines.push(style.paint("red", "cut short: the gateway ended before the answer did"));
-  return lines;
-}
-
-function resultLines(exchange: ArchivedExchange, page: ResultPage, style: Style): string[] {
-  const columns = page.columns.map(({ name, type }) => ({
-    title: name,
-    right: /^(?:INTEGER|INT64|FLOAT|FLOAT64|NUMERIC|BIGNUMERIC)$/.test(type),
-  }));
-  const rows = page.rows.map((row) => row.map(cellText));
-  const table = formatTable(columns, rows, {
-    width: style.width,
-    paintHead: (line) => style.paint("bold", line),
-  });
-  return [...table, style.paint("dim", rowCount(exchange, page)), ""];
-}
-
-function rowCount(exchange: ArchivedExchange, page: ResultPage): string {
-  const here = exchange.rows ?? page.rows.length;
-  const total = exchange.totalRows ?? page.totalRows;
-  const shown =
-    page.rows.length < here
-      ? `${count(page.rows.length, "row")} shown of ${here.toLocaleString("en-US")}`
-      : count(here, "row");
-  const of =
-    total === undefined || total === here ? "" : `, of ${total.toLocaleString("en-US")} in the whole result`;
-  return `${shown}${of}${page.named ? "" : "; the answer has no column names"}`;
-}
-
-function factLines(exchange: ArchivedExchange, style: Style): string[] {
-  const { job, jobProject, location, queryId, statementType, bytesProcessed, dmlAffectedRows } = exchange;
+function recordedLines(exchange: ArchivedExchange, style: Style): string[] {
   const work = [
-    job === undefined
-      ? ""
-      : `job ${jobProject === undefined ? "" : `${jobProject}:`}${job}${location === undefined ? "" : ` (${location})`}`,
-    queryId === undefined ? "" : `query ${queryId}`,
-    statementType ?? "",
-    bytesProcessed === undefined ? "" : `${formatBytes(bytesProcessed)} processed`,
-    exchange.cacheHit === true ? "from cache" : "",
-    dmlAffectedRows === undefined ? "" : `${count(dmlAffectedRows, "row")} changed`,
+    ...jobFacts(exchange, exchange.statementType),
     exchange.jobComplete === false ? "job still running" : "",
     exchange.upload === undefined ? "" : `upload (${exchange.upload})`,
     exchange.stream ?? "",
@@ -142,10 +82,11 @@ function factLines(exchange: ArchivedExchange, style: Style): string[] {
   const sides = [bodyFact("request", exchange.request), bodyFact("response", exchange.response)].filter(
     (part) => part !== "",
   );
-  const phases = Object.entries(exchange.phases).map(([name, time]) => `${name} ${formatDuration(time)}`);
-  return [work, sides, phases]
-    .filter((parts) => parts.length > 0)
-    .map((parts) => style.paint("dim", visible(parts.join(", "))));
+  return [work, sides, phaseFacts(exchange)].flatMap((facts) => factLines(facts, style));
+}
+
+function phaseFacts({ phases }: ArchivedExchange): string[] {
+  return Object.entries(phases).map(([name, time]) => `${name} ${formatDuration(time)}`);
 }
 
 function bodyFact(side: string, body: ArchivedExchange["request"]): string {

@@ -19,6 +19,11 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
 }
 
+/** Time since a beginning: `+3.4 s`. Clocks of several gateways may differ, so it may be before that: `-3 ms`. */
+export function formatSince(time: number, start: number): string {
+  return time < start ? `-${formatDuration(start - time)}` : `+${formatDuration(time - start)}`;
+}
+
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** Bytes in decimal units, as BigQuery counts: `312 B`, `1.2 MB`. */
