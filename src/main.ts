@@ -5,6 +5,7 @@ import { archive } from "./commands/archive.ts";
 import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
+import { exportCommand } from "./commands/export.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
 import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
@@ -27,6 +28,7 @@ const cli = yargs(hideBin(process.argv))
   .command(session)
   .command(sessions)
   .command(replay)
+  .command(exportCommand)
   .command(archive)
   .command(tail)
   .command(ca)
