@@ -118,7 +118,7 @@ class CsvWriter {
     const formula = FORMULA.test(text) && (column?.repeated === true || !PLAIN.test(column?.type ?? ""));
     if (formula) this.formulas += 1;
     const told = formula && this.#safe ? `'${text}` : text;
-    const quoted = told === this.#nullText || /[",\r\n]/.test(told);
+    const quoted = told === "" || told === this.#nullText || /[",\r\n]/.test(told);
     return quoted ? `"${told.replaceAll('"', '""')}"` : told;
   }
 }

@@ -8,12 +8,15 @@ import type { ArchivedExchange } from "../records.ts";
 
 /** The URI that was asked for (RFC 9110, section 7.1). What cannot stand in a URI is percent-encoded. */
 export function uriOf({ method, authority = "", target = "/" }: ArchivedExchange): string {
-  const host = (method === "CONNECT" && authority === "" ? target : authority).replace(/:443$/, "");
-  const named = `https://${host === "" ? "unknown.invalid" : encoded(host, /[^%\-.:[\]\w~]+/g)}`;
-  if (method === "CONNECT") return `${named}/`;
+  const named = method === "CONNECT" && authority === "" ? target : authority;
+  const host = AUTHORITY.test(named) ? named.replace(/:443$/, "") : "unknown.invalid";
+  if (method === "CONNECT") return `https://${host}/`;
   const path = encoded(target, /[^!$%&'()*+,\-./:;=?@\w~]+/g);
-  return `${named}${path.startsWith("/") ? "" : "/"}${path}`;
+  return `https://${host}${path.startsWith("/") ? "" : "/"}${path}`;
 }
+
+/** A host, and a port (RFC 3986, section 3.2); what is none is left to the archive to tell. */
+const AUTHORITY = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
 
 /** RFC 3986, section 2.1. */
 function encoded(text: string, reserved: RegExp): string {

@@ -6,7 +6,8 @@ import { isWithin, type Selection, selectedIds } from "./selection.ts";
 
 /**
  * The OCSF events of `bqtape.events.v1`, made by what makes them for Kafka. Uids of exchanges' events are the same, so that
- * a SIEM that has both knows them for one; positions (`metadata.sequence`) are the export's own.
+ * a SIEM that has both knows them for one. What names a gateway's journal and run, which no session's records have, is the
+ * export's own, and positions (`metadata.sequence`) count its records.
  */
 export const ocsf: Format = {
   describe: "the OCSF events that Kafka has of it, one a line",
