@@ -24,8 +24,8 @@ const MIB = 1024 * 1024;
 const SESSION = uuidv7();
 const limit = { timeout: 300_000 };
 
-test("a body of 400 MiB is exported with little memory", limit, async (t) => {
-  const { dataDir, exchange } = largeResult(400 * MIB);
+test("a body of 200 MiB is exported with little memory", limit, async (t) => {
+  const { dataDir, exchange } = largeResult(200 * MIB);
   const small = largeResult(MIB);
   for (const args of [
     ["--format", "ndjson"],
@@ -40,7 +40,6 @@ test("a body of 400 MiB is exported with little memory", limit, async (t) => {
       t.diagnostic(
         `${args.join(" ")}: ${mib(bytes)} MiB, peak ${mib(peak)} MiB, for a small one ${mib(usual)} MiB`,
       );
-      assert.ok(bytes > 10 * MIB);
       assert.ok(peak - usual < 150 * MIB, `${mib(peak - usual)} MiB more than for a small body`);
     });
   }
@@ -56,7 +55,7 @@ test("30,000 exchanges with long statements become Parquet with bounded memory",
   ingestAll(dataDir, journal);
   const { peak, bytes } = peakOf(dataDir, undefined, ["--format", "parquet", "--since", "1970-01-01"]);
   t.diagnostic(`Parquet: ${mib(bytes)} MiB, peak ${mib(peak)} MiB`);
-  assert.ok(peak < 500 * MIB, `${mib(peak)} MiB`);
+  assert.ok(peak < 450 * MIB, `${mib(peak)} MiB`);
 });
 
 /** An archive with a statement whose result is one page with so many bytes, in chunks as a gateway records them. */

@@ -90,7 +90,7 @@ export async function writeTo(
   options: DestinationOptions,
 ): Promise<void> {
   try {
-    await pipeline(Readable.from(nonEmpty(parts)), counted(options), output, {
+    await pipeline(Readable.from(gathered(parts)), counted(options), output, {
       end: false,
       signal: options.signal,
     });
@@ -106,7 +106,7 @@ async function fillFile(
 ): Promise<void> {
   const file = await open(path, "wx", 0o600);
   const output = file.createWriteStream({ flush: true });
-  await pipeline(Readable.from(nonEmpty(parts)), counted(options), output, { signal: options.signal });
+  await pipeline(Readable.from(gathered(parts)), counted(options), output, { signal: options.signal });
 }
 
 function counted({ onBytes }: DestinationOptions): Transform {
@@ -118,9 +118,23 @@ function counted({ onBytes }: DestinationOptions): Transform {
   });
 }
 
-/** A stream of objects takes an empty string for a part; one of bytes does not need it. */
-async function* nonEmpty(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
-  for await (const part of parts) if (part.length > 0) yield part;
+/** Characters of text that are gathered before they are written: most parts are far smaller than a write is worth. */
+const GATHERED = 64 * 1024;
+
+async function* gathered(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+  let text = "";
+  for await (const part of parts) {
+    if (typeof part === "string") text += part;
+    else {
+      if (text !== "") yield text;
+      text = "";
+      yield part;
+    }
+    if (text.length < GATHERED) continue;
+    yield text;
+    text = "";
+  }
+  if (text !== "") yield text;
 }
 
 async function replaceWith(

@@ -1,4 +1,3 @@
-import { DuckDBTimestampTZValue, type DuckDBValue, listValue, structValue } from "@duckdb/node-api";
 import type { HeaderList, Phase } from "../../recording/events.ts";
 import type { ArchivedExchange, ArchivedSession } from "../records.ts";
 
@@ -7,12 +6,15 @@ export interface ParquetColumn {
   readonly name: string;
   /** As DuckDB names it. */
   readonly type: string;
-  readonly of: (exchange: ArchivedExchange, session: ArchivedSession | undefined) => DuckDBValue;
+  /** The value as JSON; undefined becomes NULL. */
+  readonly of: (exchange: ArchivedExchange, session: ArchivedSession | undefined) => unknown;
 }
 
-/** An exchange's row. */
-export function rowOf(exchange: ArchivedExchange, session: ArchivedSession | undefined): DuckDBValue[] {
-  return COLUMNS.map(({ of }) => of(exchange, session));
+/** An exchange's row as JSON. */
+export function rowOf(exchange: ArchivedExchange, session: ArchivedSession | undefined): string {
+  const row = Object.fromEntries(COLUMNS.map(({ name, of }) => [name, of(exchange, session)]));
+  // Parquet's strings are UTF-8, which has no lone surrogates.
+  return JSON.stringify(row, (_name, value) => (typeof value === "string" ? value.toWellFormed() : value));
 }
 
 const PHASES: readonly Phase[] = [
@@ -88,64 +90,48 @@ export const COLUMNS: readonly ParquetColumn[] = [
   whole("response_bytes", ({ response }) => response?.bytes),
   text("response_sha256", ({ response }) => response?.sha256),
   flag("response_withheld", ({ response }) => response && response.bytes > 0 && response.chunks === 0),
-  {
-    name: "phases",
-    type: PHASES_TYPE,
-    of: ({ phases }) => structValue(Object.fromEntries(PHASES.map((name) => [name, phases[name] ?? null]))),
-  },
+  { name: "phases", type: PHASES_TYPE, of: ({ phases }) => phases },
 ];
 
 type Of<T> = (exchange: ArchivedExchange, session: ArchivedSession | undefined) => T | undefined;
 
 function text(name: string, of: Of<string>): ParquetColumn {
-  return { name, type: "VARCHAR", of: (exchange, session) => of(exchange, session) ?? null };
+  return { name, type: "VARCHAR", of };
 }
 
 function texts(name: string, of: Of<readonly string[]>): ParquetColumn {
-  return {
-    name,
-    type: "VARCHAR[]",
-    of(exchange, session) {
-      const list = of(exchange, session);
-      return list === undefined ? null : listValue([...list]);
-    },
-  };
+  return { name, type: "VARCHAR[]", of };
 }
 
 function flag(name: string, of: Of<boolean>): ParquetColumn {
-  return { name, type: "BOOLEAN", of: (exchange, session) => of(exchange, session) ?? null };
-}
-
-function whole(name: string, of: Of<number>): ParquetColumn {
-  return {
-    name,
-    type: "BIGINT",
-    of(exchange, session) {
-      const value = of(exchange, session);
-      return value === undefined || !Number.isSafeInteger(value) ? null : BigInt(value);
-    },
-  };
-}
-
-function time(name: string, of: Of<number>): ParquetColumn {
-  return {
-    name,
-    type: "TIMESTAMPTZ",
-    of(exchange, session) {
-      const milliseconds = of(exchange, session);
-      if (milliseconds === undefined || !Number.isFinite(milliseconds)) return null;
-      return new DuckDBTimestampTZValue(BigInt(Math.round(milliseconds * 1000)));
-    },
-  };
+  return { name, type: "BOOLEAN", of };
 }
 
 function headers(name: string, of: Of<HeaderList>): ParquetColumn {
-  return {
-    name,
-    type: HEADERS_TYPE,
-    of: (exchange, session) =>
-      listValue(
-        (of(exchange, session) ?? []).map(([name, value]) => structValue({ name: name, value: value })),
-      ),
-  };
+  const objects: Of<object> = (exchange, session) =>
+    of(exchange, session)?.map(([name, value]) => ({ name, value }));
+  return { name, type: HEADERS_TYPE, of: objects };
 }
+
+function whole(name: string, of: Of<number>): ParquetColumn {
+  const safe: Of<number> = (exchange, session) => {
+    const value = of(exchange, session);
+    return Number.isSafeInteger(value) ? value : undefined;
+  };
+  return { name, type: "BIGINT", of: safe };
+}
+
+/** Milliseconds since the Unix epoch as ISO 8601 to the microsecond. */
+function time(name: string, of: Of<number>): ParquetColumn {
+  const iso: Of<string> = (exchange, session) => {
+    const value = of(exchange, session);
+    if (value === undefined || !(Math.abs(value) <= LAST_TIME)) return undefined;
+    const micros = Math.round((value - Math.floor(value)) * 1000);
+    const [whole, rest] = micros === 1000 ? [Math.floor(value) + 1, 0] : [Math.floor(value), micros];
+    return new Date(whole).toISOString().replace("Z", `${String(rest).padStart(3, "0")}Z`);
+  };
+  return { name, type: "TIMESTAMPTZ", of: iso };
+}
+
+/** 9999-12-31T23:59:59Z: years beyond have more than four digits. */
+const LAST_TIME = 253_402_300_799_000;

@@ -84,6 +84,20 @@ test(
   },
 );
 
+test("header values that no UTF-8 can say are made well-formed", limit, async () => {
+  const { requested, ...rest } = query({ session: SESSION });
+  const headers = [["x-evil", "a\ud800\0\r\n\u2028"]] as const;
+  const dataDir = temporaryDirectory();
+  const journal = new HandWrittenJournal(dataDir)
+    .events(gatewayStarted(), sessionStarted(SESSION))
+    .exchange({ ...rest, requested: { ...requested, request: { ...requested.request, headers } } });
+  ingestAll(dataDir, journal);
+  const file = await exportedFile(dataDir, SESSION, "parquet");
+  assert.deepEqual(await inDuckDB(`SELECT request_headers AS headers FROM read_parquet('${file}')`), [
+    { headers: [{ name: "x-evil", value: "a\ufffd\0\r\n\u2028" }] },
+  ]);
+});
+
 test("nothing selected is a file with columns and no rows", limit, async () => {
   const dataDir = temporaryDirectory();
   ingestAll(dataDir, new HandWrittenJournal(dataDir).events(gatewayStarted()));
