@@ -82,6 +82,9 @@ export const exportCommand: CommandModule<object, Arguments> = {
       try {
         const onBytes = (bytes: number): void => progress.add(bytes);
         await write(exported, given, { force: given.force, signal: stop.signal, onBytes });
+      } catch (error) {
+        // What an interrupt breaks off fails in ways of its own.
+        throw stop.signal.aborted ? stop.signal.reason : error;
       } finally {
         progress.end();
       }

@@ -106,10 +106,15 @@ test("an export that fails, or is interrupted, leaves nothing behind", limit, as
     [MAIN, "export", SESSION, "--format", "json", "--output", output, "--data-dir", large],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
+  let complaints = "";
+  child.stderr.on("data", (data: Buffer) => {
+    complaints += data.toString();
+  });
   while (readdirSync(directory).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   child.kill("SIGINT");
   const [code] = await once(child, "close");
   assert.deepEqual([code, readdirSync(directory)], [1, []]);
+  assert.equal(complaints, "bqtape: interrupted: the export was not finished\n");
 });
 
 test("wrong usage is told in words, with exit code 2", limit, () => {

@@ -2,12 +2,13 @@ import { type Column, schemaOf } from "../../bigquery/rows.ts";
 import type { ArchivedExchange } from "../records.ts";
 import type { ArchiveSearch } from "../search.ts";
 import { type AnswerPart, answerParts } from "./answer-parts.ts";
-import { bodyBytes, inspectBody } from "./bodies.ts";
+import { type Body, bodyBytes, inspectBody } from "./bodies.ts";
 
 /** A page of rows that an agent got. */
 export interface Page {
   /** Id of the exchange. */
   readonly exchange: string;
+  readonly body: Body;
   /** What it was asked by: a page token, or where it begins. */
   readonly token?: string;
   readonly startIndex: number;
@@ -92,6 +93,7 @@ interface Draft {
 }
 
 interface Answer {
+  readonly body: Body;
   readonly columns?: readonly Column[] | undefined;
   readonly nextToken?: string | undefined;
   readonly totalRows?: number | undefined;
@@ -106,7 +108,8 @@ async function readAnswer(search: ArchiveSearch, exchange: ArchivedExchange): Pr
   const members: Record<string, unknown> = Object.create(null);
   let rows = 0;
   let whole = false;
-  for await (const part of partsOf(search, exchange)) {
+  const body = await inspectBody(search, exchange, "response");
+  for await (const part of partsOf(search, body)) {
     if (part.kind === "row") rows += 1;
     else if (part.kind === "member" && WANTED.has(part.name)) members[part.name] = part.value;
     else if (part.kind === "end") whole = part.whole;
@@ -116,6 +119,7 @@ async function readAnswer(search: ArchiveSearch, exchange: ArchivedExchange): Pr
   const total = Number(members.totalRows ?? Number.NaN);
   const configuration = property(members.configuration, "query");
   return {
+    body,
     columns,
     nextToken: typeof pageToken === "string" && pageToken !== "" ? pageToken : undefined,
     totalRows: Number.isSafeInteger(total) ? total : undefined,
@@ -129,12 +133,7 @@ async function readAnswer(search: ArchiveSearch, exchange: ArchivedExchange): Pr
 const WANTED = new Set(["schema", "pageToken", "totalRows", "configuration"]);
 
 /** An answer in parts; what of it is no JSON ends it. */
-export async function* partsOf(
-  search: ArchiveSearch,
-  exchange: ArchivedExchange,
-): AsyncGenerator<AnswerPart> {
-  const body = await inspectBody(search, exchange, "response");
-  if (body.bytes === 0) return;
+export async function* partsOf(search: ArchiveSearch, body: Body): AsyncGenerator<AnswerPart> {
   try {
     yield* answerParts(bodyBytes(search, body));
   } catch (error) {
@@ -143,11 +142,12 @@ export async function* partsOf(
   }
 }
 
-function pageOf({ id, target = "" }: ArchivedExchange, { nextToken, rows, whole }: Answer): Page {
+function pageOf({ id, target = "" }: ArchivedExchange, { body, nextToken, rows, whole }: Answer): Page {
   const query = new URLSearchParams(target.includes("?") ? target.slice(target.indexOf("?")) : "");
   const token = query.get("pageToken") ?? "";
   return {
     exchange: id,
+    body,
     ...(token !== "" && { token }),
     startIndex: Math.max(0, Number(query.get("startIndex")) || 0),
     ...(nextToken !== undefined && { nextToken }),

@@ -2,9 +2,11 @@ import { type Column, parseRows } from "../../bigquery/rows.ts";
 import { ArchiveError } from "../errors.ts";
 import type { ArchivedExchange } from "../records.ts";
 import { NO_SESSION } from "../search.ts";
+import { noteBody } from "./bodies.ts";
 import { cellText } from "./csv-cells.ts";
 import { gatherResults, type Page, partsOf, type Result, resultOf } from "./csv-results.ts";
 import type { ExportContext, ExportedFile, ExportOptions, Format } from "./format.ts";
+import type { Notes } from "./notes.ts";
 
 /**
  * The rows of results (RFC 4180): UTF-8, CRLF, a header with the columns' names. Values as {@link cellText} has them. NULL is
@@ -39,13 +41,22 @@ async function* ofExchange(exchange: ArchivedExchange, context: ExportContext): 
 async function* ofSession(session: string, context: ExportContext): AsyncGenerator<ExportedFile> {
   const { search, notes } = context;
   let number = 0;
-  for (const result of await gatherResults(search, search.exchanges(session))) {
+  for (const result of await gatherResults(search, noteReads(search.exchanges(session), notes))) {
     if (!hasRows(result)) continue;
     number += 1;
     const name = `${String(number).padStart(4, "0")}-${result.exchange}.csv`;
     yield { name, parts: resultLines(result, context) };
   }
-  if (number === 0) notes.add("session", "has no result of rows");
+  if (number === 0) notes.add("session", "without a result of rows");
+}
+
+/** The Storage API gives rows as Arrow or Avro, which the other formats have as they passed. */
+function* noteReads(exchanges: Iterable<ArchivedExchange>, notes: Notes): Generator<ArchivedExchange> {
+  for (const exchange of exchanges) {
+    if (exchange.operation === "storage.ReadRows")
+      notes.add("Storage API read", "left out: its rows are Arrow or Avro, as --format warc has them");
+    yield exchange;
+  }
 }
 
 function hasRows({ pages }: Result): boolean {
@@ -57,7 +68,7 @@ async function* resultLines(result: Result, context: ExportContext): AsyncGenera
   const { columns, totalRows } = result;
   const writer = new CsvWriter(options);
   if (columns !== undefined) yield writer.line(columns.map(({ name }) => [name, TITLE]));
-  else notes.add("result", "has no known columns: they are called f0_, f1_ …");
+  else notes.add("result", "without known columns: they are called f0_, f1_ …");
   let rows = 0;
   for (const page of result.pages) {
     for await (const row of rowsOf(page, context)) {
@@ -73,19 +84,19 @@ async function* resultLines(result: Result, context: ExportContext): AsyncGenera
     }
   }
   if (totalRows !== undefined && rows !== totalRows)
-    notes.add("result", `is not whole here: the agent got ${rows} of ${totalRows} rows`);
+    notes.add("result", `not whole here: the agent got ${rows} of ${totalRows} rows`);
   if (writer.formulas > 0 && !options.spreadsheetSafe) {
-    const told = "begins as a formula does, which a spreadsheet would run: --spreadsheet-safe prevents that";
+    const told =
+      "beginning as a formula does, which a spreadsheet would run: --spreadsheet-safe prevents that";
     notes.add("text cell", told, writer.formulas);
   }
 }
 
-async function* rowsOf({ exchange: id }: Page, { search, notes }: ExportContext): AsyncGenerator<unknown> {
-  const exchange = search.exchange(id);
-  if (exchange === undefined) return;
-  for await (const part of partsOf(search, exchange)) {
+async function* rowsOf({ body }: Page, { search, notes }: ExportContext): AsyncGenerator<unknown> {
+  noteBody(notes, body);
+  for await (const part of partsOf(search, body)) {
     if (part.kind === "row") yield part.value;
-    if (part.kind === "end" && !part.whole) notes.add("page", "was cut: its last rows are missing");
+    if (part.kind === "end" && !part.whole) notes.add("page", "cut: its last rows are missing");
   }
   notes.exchanges += 1;
 }

@@ -1,6 +1,7 @@
 import { HEADER, type TopicRecord } from "../../delivery/records/headers.ts";
 import { TopicWriter } from "../../delivery/records/writer.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
+import { NO_SESSION } from "../search.ts";
 import type { ExportContext, Format } from "./format.ts";
 import { isWithin, type Selection, selectedIds } from "./selection.ts";
 
@@ -17,11 +18,15 @@ export const ocsf: Format = {
 
 async function* allLines(selection: Selection, context: ExportContext): AsyncGenerator<string> {
   for (const id of selectedIds(context.search, selection)) {
+    let events = 0;
     for (const event of ocsfEvents(context.records(id))) {
+      events += 1;
       if (!isSelected(event, selection)) continue;
       if (ENDS.test(event.headers[HEADER.type] ?? "")) context.notes.exchanges += 1;
       yield `${event.value}\n`;
     }
+    if (events === 0 && id !== NO_SESSION)
+      context.notes.add("session", "left out: the records that its events are made of are not kept any more");
   }
 }
 

@@ -100,7 +100,7 @@ test("a result that is read from the job's destination table belongs to its stat
 test("what the agent did not read, and what was cut, is told", limit, async () => {
   const { completed, ...rest } = query({ session: SESSION, response: { ...ANSWER, totalRows: "5000" } });
   const whole = await exported(recorded({ completed, ...rest }), rest.requested.exchange, "csv");
-  assert.deepEqual(whole.notes, ["1 result is not whole here: the agent got 2 of 5000 rows"]);
+  assert.deepEqual(whole.notes, ["1 result not whole here: the agent got 2 of 5000 rows"]);
   const bytes = Buffer.from(rest.response).subarray(0, Buffer.from(rest.response).indexOf('"2"},') + 3);
   const cut = { ...completed, outcome: "aborted" as const, error: { code: "reset", message: "reset" } };
   const parts = {
@@ -110,7 +110,7 @@ test("what the agent did not read, and what was cut, is told", limit, async () =
   };
   const { text, notes } = await exported(recorded(parts), rest.requested.exchange, "csv");
   assert.equal(text, "id,name\r\n1,Ada\r\n");
-  assert.match(notes.join("\n"), /1 page was cut: its last rows are missing/);
+  assert.match(notes.join("\n"), /1 page cut: its last rows are missing/);
 });
 
 test("an exchange without rows says so, and a session of such becomes no file", limit, async () => {
@@ -121,7 +121,12 @@ test("an exchange without rows says so, and a session of such becomes no file", 
     /datasets\.list without a result of rows/,
   );
   const { files, notes } = await exportedFiles(dataDir, SESSION, "csv");
-  assert.deepEqual([files.size, notes], [0, ["1 session has no result of rows"]]);
+  assert.deepEqual([files.size, notes], [0, ["1 session without a result of rows"]]);
+  const read = query({ session: SESSION, operation: { name: "storage.ReadRows" } });
+  assert.match(
+    (await exportedFiles(recorded(read), SESSION, "csv")).notes.join("\n"),
+    /1 Storage API read left out/,
+  );
 });
 
 test("DuckDB reads real values back with their types, exactly", limit, async (t) => {
@@ -226,7 +231,7 @@ test(
     const made = result(values, ["STRING", "INTEGER"]);
     const plain = await exported(...made, "csv");
     assert.match(plain.text, /^=HYPERLINK\(1\),-1\r\n@x,2\r\n\+1,3\r\n\tx,4\r\nsafe,5\r\n/m);
-    assert.match(plain.notes.join("\n"), /4 text cells begins? as a formula does/);
+    assert.match(plain.notes.join("\n"), /4 text cells beginning as a formula does/);
     const safe = await exported(...made, "csv", { spreadsheetSafe: true });
     assert.match(safe.text, /^'=HYPERLINK\(1\),-1\r\n'@x,2\r\n'\+1,3\r\n'\tx,4\r\nsafe,5\r\n/m);
     assert.deepEqual(safe.notes, []);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import { test } from "node:test";
 import { ocsfEvents } from "../../../src/archive/export/ocsf.ts";
 import { journalDirectory } from "../../../src/config/paths.ts";
@@ -79,6 +80,13 @@ test("a session's OCSF events are those that Kafka gets, and valid", limit, asyn
     const since = events.at(-1)?.time ?? 0;
     const late = linesOf((await exported(dataDir, { since }, "ocsf", { live: true })).text);
     assert.ok(late.length < whole.length && late.every(({ time }) => time >= since));
+  });
+
+  await t.test("a session whose records are gone is told", async () => {
+    rmSync(journalDirectory(dataDir, "0"), { recursive: true });
+    const { text, notes } = await exported(dataDir, session, "ocsf", { live: true });
+    assert.deepEqual([text, notes.length], ["", 1]);
+    assert.match(notes[0] ?? "", /1 session left out: the records/);
   });
 });
 
