@@ -2,24 +2,35 @@
 export type AnswerPart =
   /** A member of the answer, but not `rows`. */
   | { readonly kind: "member"; readonly name: string; readonly value: unknown }
-  /** An element of the list `rows`. */
-  | { readonly kind: "row"; readonly value: unknown }
+  /** An element of the list `rows`; without its value when rows are only counted. */
+  | { readonly kind: "row"; readonly value?: unknown }
   /** The end; `whole` unless the bytes ended before the answer did. */
   | { readonly kind: "end"; readonly whole: boolean };
+
+/** Bytes that are taken apart at a time. */
+const PIECE = 16 * 1024;
 
 /** BigQuery's rows have up to 100 MB. */
 const MAX_PIECE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Takes an answer apart as its bytes come: memory is that of one row, not of the page, which nothing bounds.
+ * Takes an answer apart as its bytes come: memory is that of one row, not of the page, which nothing bounds. Parts come in
+ * lists, one for each piece of bytes: most rows are far smaller than it is worth to wait for.
  *
+ * @param countRows whether rows are only counted, which saves most of the work.
  * @throws {SyntaxError} when a piece is no JSON; {@link RangeError} when one is too long.
  */
-export async function* answerParts(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<AnswerPart> {
-  const splitter = new Splitter();
-  for await (const chunk of bytes)
-    yield* splitter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
-  yield { kind: "end", whole: splitter.whole };
+export async function* answerParts(
+  bytes: AsyncIterable<Uint8Array>,
+  countRows: boolean,
+): AsyncGenerator<readonly AnswerPart[]> {
+  const splitter = new Splitter(countRows);
+  for await (const chunk of bytes) {
+    const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    // Values take many times their bytes, and live until the list is done with.
+    for (let at = 0; at < buffer.length; at += PIECE) yield splitter.push(buffer.subarray(at, at + PIECE));
+  }
+  yield [{ kind: "end", whole: splitter.whole }];
 }
 
 /**
@@ -33,6 +44,8 @@ export async function* answerParts(bytes: AsyncIterable<Uint8Array>): AsyncGener
 type State = "start" | "name" | "value" | "rows" | "behind" | "end";
 
 class Splitter {
+  readonly #countRows: boolean;
+  #parts: AnswerPart[] = [];
   #state: State = "start";
   #depth = 0;
   #inString = false;
@@ -42,11 +55,16 @@ class Splitter {
   #held: Buffer[] = [];
   #heldBytes = 0;
 
+  constructor(countRows: boolean) {
+    this.#countRows = countRows;
+  }
+
   get whole(): boolean {
     return this.#state === "end";
   }
 
-  *push(chunk: Buffer): Generator<AnswerPart> {
+  push(chunk: Buffer): readonly AnswerPart[] {
+    this.#parts = [];
     let begin = 0;
     for (let at = 0; at < chunk.length; at++) {
       const code = chunk[at];
@@ -79,7 +97,7 @@ class Splitter {
         case CLOSE_LIST: {
           const ends = this.#depth === (this.#state === "rows" ? 2 : 1);
           if (ends) {
-            yield* this.#piece(chunk, begin, at);
+            this.#piece(chunk, begin, at);
             begin = at + 1;
             if (code === COMMA && this.#state !== "rows") this.#state = "name";
           }
@@ -92,6 +110,7 @@ class Splitter {
       }
     }
     this.#hold(chunk.subarray(begin));
+    return this.#parts;
   }
 
   /** Whether a bracket begins something that is looked into. */
@@ -103,14 +122,19 @@ class Splitter {
     return true;
   }
 
-  *#piece(chunk: Buffer, begin: number, end: number): Generator<AnswerPart> {
+  #piece(chunk: Buffer, begin: number, end: number): void {
     if (this.#state === "value") {
-      yield { kind: "member", name: this.#name, value: this.#take(chunk, begin, end) };
-    } else if (this.#state === "rows") {
+      this.#parts.push({ kind: "member", name: this.#name, value: this.#take(chunk, begin, end) });
+    } else if (this.#state !== "rows") {
+      this.#drop();
+    } else if (this.#countRows && this.#heldBytes + end - begin > SHORTEST_ROW) {
+      this.#drop();
+      this.#parts.push({ kind: "row" });
+    } else {
       const value = this.#take(chunk, begin, end);
       // An empty list has nothing between its brackets.
-      if (value !== undefined) yield { kind: "row", value };
-    } else this.#drop();
+      if (value !== undefined) this.#parts.push({ kind: "row", value });
+    }
   }
 
   #take(chunk: Buffer, begin: number, end: number): unknown {
@@ -133,6 +157,9 @@ class Splitter {
     this.#heldBytes = 0;
   }
 }
+
+/** Bytes between brackets that may be white space alone. */
+const SHORTEST_ROW = 64;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

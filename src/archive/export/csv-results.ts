@@ -109,10 +109,12 @@ async function readAnswer(search: ArchiveSearch, exchange: ArchivedExchange): Pr
   let rows = 0;
   let whole = false;
   const body = await inspectBody(search, exchange, "response");
-  for await (const part of partsOf(search, body)) {
-    if (part.kind === "row") rows += 1;
-    else if (part.kind === "member" && WANTED.has(part.name)) members[part.name] = part.value;
-    else if (part.kind === "end") whole = part.whole;
+  for await (const parts of partsOf(search, body, true)) {
+    for (const part of parts) {
+      if (part.kind === "row") rows += 1;
+      else if (part.kind === "end") whole = part.whole;
+      else if (WANTED.has(part.name)) members[part.name] = part.value;
+    }
   }
   const { pageToken } = members;
   const columns = schemaOf(members);
@@ -132,13 +134,17 @@ async function readAnswer(search: ArchiveSearch, exchange: ArchivedExchange): Pr
 
 const WANTED = new Set(["schema", "pageToken", "totalRows", "configuration"]);
 
-/** An answer in parts; what of it is no JSON ends it. */
-export async function* partsOf(search: ArchiveSearch, body: Body): AsyncGenerator<AnswerPart> {
+/** As {@link answerParts}, of a body; what of it is no JSON ends it. */
+export async function* partsOf(
+  search: ArchiveSearch,
+  body: Body,
+  countRows: boolean,
+): AsyncGenerator<readonly AnswerPart[]> {
   try {
-    yield* answerParts(bodyBytes(search, body));
+    yield* answerParts(bodyBytes(search, body), countRows);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    yield { kind: "end", whole: false };
+    yield [{ kind: "end", whole: false }];
   }
 }
 

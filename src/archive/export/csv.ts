@@ -71,16 +71,17 @@ async function* resultLines(result: Result, context: ExportContext): AsyncGenera
   else notes.add("result", "without known columns: they are called f0_, f1_ …");
   let rows = 0;
   for (const page of result.pages) {
-    for await (const row of rowsOf(page, context)) {
-      const parsed = parseRows({ rows: [row] }, columns);
-      if (parsed === undefined) continue;
+    for await (const some of rowsOf(page, context)) {
+      const parsed = parseRows({ rows: some }, columns);
+      if (parsed === undefined || parsed.rows.length === 0) continue;
       if (columns === undefined && rows === 0)
         yield writer.line(parsed.columns.map(({ name }) => [name, TITLE]));
-      rows += 1;
-      const cells = parsed.rows[0] ?? [];
-      yield writer.line(
-        cells.map((cell, index) => [cellText(cell, parsed.columns[index]), parsed.columns[index]]),
-      );
+      rows += parsed.rows.length;
+      yield parsed.rows
+        .map((cells) =>
+          writer.line(cells.map((cell, at) => [cellText(cell, parsed.columns[at]), parsed.columns[at]])),
+        )
+        .join("");
     }
   }
   if (totalRows !== undefined && rows !== totalRows)
@@ -92,11 +93,13 @@ async function* resultLines(result: Result, context: ExportContext): AsyncGenera
   }
 }
 
-async function* rowsOf({ body }: Page, { search, notes }: ExportContext): AsyncGenerator<unknown> {
+/** A page's rows, as many at a time as come with one piece of its bytes. */
+async function* rowsOf({ body }: Page, { search, notes }: ExportContext): AsyncGenerator<unknown[]> {
   noteBody(notes, body);
-  for await (const part of partsOf(search, body)) {
-    if (part.kind === "row") yield part.value;
-    if (part.kind === "end" && !part.whole) notes.add("page", "cut: its last rows are missing");
+  for await (const parts of partsOf(search, body, false)) {
+    yield parts.filter((part) => part.kind === "row").map(({ value }) => value);
+    if (parts.some((part) => part.kind === "end" && !part.whole))
+      notes.add("page", "cut: its last rows are missing");
   }
   notes.exchanges += 1;
 }
