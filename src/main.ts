@@ -15,6 +15,7 @@ const COMMANDS = {
   sessions: async () => (await import("./commands/sessions.ts")).sessions,
   statements: async () => (await import("./commands/statements.ts")).statements,
   replay: async () => (await import("./commands/replay.ts")).replay,
+  export: async () => (await import("./commands/export.ts")).exportCommand,
   archive: async () => (await import("./commands/archive.ts")).archive,
   tail: async () => (await import("./commands/tail.ts")).tail,
   ca: async () => (await import("./commands/ca.ts")).ca,

@@ -37,20 +37,31 @@ const python: Part = {
   title: "google-cloud-bigquery 3.47.0 in a virtual environment of Python 3.10 or later",
   inputs: [join(HERE, "python/requirements.txt")],
   product: "bin/python",
-  async install(folder) {
-    await run({ command: "python3", args: ["-m", "venv", folder], limit: 2 * MINUTE });
-    await run({
-      command: join(folder, "bin/python"),
-      args: [
-        ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"],
-        // The list is whole: to look for what it needs would be to ask what newer versions there are today.
-        ...["--no-deps", "--require-hashes", "--only-binary", ":all:"],
-        ...["-r", join(HERE, "python/requirements.txt")],
-      ],
-      limit: 5 * MINUTE,
-    });
-  },
+  install: (folder) => installEnvironment(folder, join(HERE, "python/requirements.txt")),
 };
+
+/** A virtual environment with a reader of WARC files. */
+const warcio: Part = {
+  name: "warcio",
+  title: "warcio 1.8.1 in a virtual environment of Python 3.10 or later",
+  inputs: [join(HERE, "warcio/requirements.txt")],
+  product: "bin/python",
+  install: (folder) => installEnvironment(folder, join(HERE, "warcio/requirements.txt")),
+};
+
+async function installEnvironment(folder: string, requirements: string): Promise<void> {
+  await run({ command: "python3", args: ["-m", "venv", folder], limit: 2 * MINUTE });
+  await run({
+    command: join(folder, "bin/python"),
+    args: [
+      ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"],
+      // The list is whole: to look for what it needs would be to ask what newer versions there are today.
+      ...["--no-deps", "--require-hashes", "--only-binary", ":all:"],
+      ...["-r", requirements],
+    ],
+    limit: 5 * MINUTE,
+  });
+}
 
 /** Google's MCP server for databases, a program of its own. */
 const toolbox: Part = {
@@ -114,7 +125,7 @@ const chromium: Part = {
   },
 };
 
-export const PARTS = { toolbox, python, kafka, kcat, chromium, emulator } as const;
+export const PARTS = { toolbox, python, warcio, kafka, kcat, chromium, emulator } as const;
 export type PartName = keyof typeof PARTS;
 
 /** Where what tests use of a part is, or why it is not. */

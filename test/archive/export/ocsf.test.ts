@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ocsfEvents } from "../../../src/archive/export/ocsf.ts";
+import { journalDirectory } from "../../../src/config/paths.ts";
+import { TopicWriter } from "../../../src/delivery/records/writer.ts";
+import type { JournalRecord } from "../../../src/recording/frame.ts";
+import { JournalReader } from "../../../src/recording/reader.ts";
+import { eventValidator } from "../../delivery/records/schemas.ts";
+import { exported, recording } from "./support.ts";
+
+const limit = { timeout: 60_000 };
+
+interface Event {
+  readonly time: number;
+  readonly metadata: {
+    readonly uid: string;
+    readonly event_code: string;
+    readonly correlation_uid?: string;
+    readonly sequence: number;
+    readonly log_provider: string;
+    readonly product: object;
+  };
+  readonly unmapped: Readonly<Record<string, unknown>>;
+  readonly [attribute: string]: unknown;
+}
+
+test("a session's OCSF events are those that Kafka gets, and valid", limit, async (t) => {
+  const { dataDir, session, project, ask } = await recording(t);
+  const path = `/bigquery/v2/projects/${project}/queries`;
+  const body = JSON.stringify({ query: "SELECT 1 AS one", useLegacySql: false });
+  await ask({ path, body });
+  await ask({ path, body: '{"query":"SELECT nothing FROM nowhere"}' });
+  await ask({ path, body, session: "somebody-else" });
+
+  const records = recordsOf(dataDir);
+  const writer = new TopicWriter({ source: "gateway/0" });
+  const delivered = writer
+    .write({ records: records.map((record, at) => ({ record, at, next: at + 1 })), gaps: [], next: 99 })
+    .filter(({ topic }) => topic === "events")
+    .map(({ value }) => JSON.parse(String(value)) as Event)
+    .filter(({ metadata }) => metadata.correlation_uid === session);
+  const events = linesOf((await exported(dataDir, session, "ocsf", { live: true })).text);
+
+  await t.test("the same events, but for what names the gateway's journal", () => {
+    assert.deepEqual(events.map(told), delivered.map(told));
+    assert.deepEqual(
+      events.map(({ metadata }) => metadata.event_code.replace("dev.bqtape.", "")),
+      [
+        "session.started",
+        ...["exchange.requested", "exchange.completed"],
+        ...["exchange.requested", "exchange.completed"],
+      ],
+    );
+  });
+
+  await t.test("exchanges' events have the same uids", () => {
+    const uids = (of: readonly Event[]) => of.slice(1).map(({ metadata }) => metadata.uid);
+    assert.deepEqual(uids(events), uids(delivered));
+  });
+
+  await t.test("each is valid by the schema of its class", () => {
+    const validate = eventValidator();
+    for (const event of events) assert.equal(validate(event), undefined);
+  });
+
+  await t.test("an exchange's id exports its events alone", async () => {
+    const [, requested] = events;
+    const exchange = requested?.metadata.uid.split("/")[0] ?? "";
+    const alone = linesOf((await exported(dataDir, exchange, "ocsf", { live: true })).text);
+    assert.deepEqual(
+      alone.map(({ metadata }) => metadata.uid),
+      [`${exchange}/begin`, `${exchange}/end`],
+    );
+  });
+
+  await t.test("a window exports the events of its time, of all sessions", async () => {
+    const whole = linesOf((await exported(dataDir, { since: 0 }, "ocsf", { live: true })).text);
+    // The other session's three, and the gateway's own start.
+    assert.equal(whole.length, events.length + 3 + 1);
+    const since = events.at(-1)?.time ?? 0;
+    const late = linesOf((await exported(dataDir, { since }, "ocsf", { live: true })).text);
+    assert.ok(late.length < whole.length && late.every(({ time }) => time >= since));
+  });
+});
+
+test("bodies are not kept while events are made", () => {
+  function* many(): Generator<JournalRecord> {
+    const exchange = "01a21f2b-52f2-7bce-af2b-04675046aa51";
+    for (let sequence = 0; sequence < 4_000; sequence += 1) {
+      const bytes = Buffer.alloc(256 * 1024);
+      yield { kind: "body", chunk: { exchange, direction: "response", sequence, offset: 0, bytes } };
+    }
+  }
+  assert.deepEqual([...ocsfEvents(many())], []);
+  assert.ok(process.memoryUsage().arrayBuffers < 256 * 1024 * 1024);
+});
+
+function linesOf(text: string): Event[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
+
+/** An event without the names of journals and runs, and positions in journals: no session's records have them. */
+function told({ metadata, unmapped, service: _service, ...rest }: Event): unknown {
+  const { sequence: _sequence, uid: _uid, log_provider: _provider, product: _product, ...more } = metadata;
+  const { gateway_run: _run, ...others } = unmapped;
+  return { ...rest, metadata: more, unmapped: others };
+}
+
+function recordsOf(dataDir: string): JournalRecord[] {
+  const reader = new JournalReader(journalDirectory(dataDir, "0"), 0);
+  const records: JournalRecord[] = [];
+  for (let batch = reader.read(1 << 20); batch.records.length > 0; batch = reader.read(1 << 20))
+    records.push(...batch.records.map(({ record }) => record));
+  reader.close();
+  return records;
+}
