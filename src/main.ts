@@ -7,6 +7,7 @@ import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
 import { login } from "./commands/login.ts";
+import { reconcile } from "./commands/reconcile.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
 import { serve } from "./commands/serve.ts";
@@ -27,6 +28,7 @@ const cli = yargs(hideBin(process.argv))
   .command(session)
   .command(sessions)
   .command(replay)
+  .command(reconcile)
   .command(archive)
   .command(tail)
   .command(ca)

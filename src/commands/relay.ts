@@ -1,13 +1,9 @@
-import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { Logger } from "pino";
-import { Agent } from "undici";
 import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
-import { ConfigError } from "../config/errors.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { type Credentials, openCredentials } from "../credentials/per-group.ts";
@@ -28,6 +24,7 @@ import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
+import { tokenRequests, trustedUpstream } from "./upstream-trust.ts";
 import { VERSION } from "./version.ts";
 
 /** What a relay is given by the process that it belongs to. */
@@ -73,9 +70,6 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** Bounds of requests for access tokens: an exchange waits for them. */
-const TOKEN_REQUESTS = { headersTimeout: 30_000, bodyTimeout: 30_000, maxResponseSize: 1024 * 1024 };
-
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
@@ -94,7 +88,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   tuneGarbageCollection();
   await using starting = new AsyncDisposableStack();
   const trust = await trustedUpstream(config.upstream.caFile);
-  const dispatcher = new Agent({ connect: { secureContext: trust }, ...TOKEN_REQUESTS });
+  const dispatcher = tokenRequests(trust);
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,
@@ -215,17 +209,4 @@ async function openAuthorityParts(
       (host) => routeHost(host) === "intercept",
     ),
   };
-}
-
-/**
- * The usual roots, and besides them the certificates of upstream.caFile. Made once: Node would make one for each connection
- * by itself, and parse all roots for it; that is 3 ms, and 0.8 MiB that V8 knows nothing of and so is slow to collect.
- */
-async function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
-  if (caFile === undefined) return createSecureContext();
-  try {
-    return createSecureContext({ ca: [...rootCertificates, await readFile(caFile, "utf8")] });
-  } catch (cause) {
-    throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
-  }
 }

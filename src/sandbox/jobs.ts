@@ -41,6 +41,8 @@ export type JobState = "PENDING" | "RUNNING" | "DONE";
 /** A query job. Times are milliseconds since 1970. */
 export class Job {
   readonly id: string;
+  /** Its place among all jobs, in the order of creation. */
+  readonly number: number;
   readonly spec: QuerySpec;
   readonly destination: Destination;
   readonly created = Date.now();
@@ -54,7 +56,8 @@ export class Job {
   #connection: DuckDBConnection | undefined;
   #cancelled = false;
 
-  constructor(spec: QuerySpec, destination: Destination) {
+  constructor(number: number, spec: QuerySpec, destination: Destination) {
+    this.number = number;
     this.id = spec.jobId ?? `job_${randomUUID().replaceAll("-", "")}`;
     this.spec = spec;
     this.destination = destination;
@@ -122,6 +125,7 @@ export class JobStore {
   readonly #catalog: Catalog;
   readonly #jobs = new Map<string, Job>();
   readonly #slots = new Slots(CONCURRENT_JOBS);
+  #count = 0;
 
   constructor(engine: Engine, catalog: Catalog) {
     this.#engine = engine;
@@ -132,7 +136,8 @@ export class JobStore {
   submit(spec: QuerySpec): Job {
     const repeated = this.#byRequestId(spec.requestId);
     if (repeated !== undefined) return repeated;
-    const job = new Job(spec, spec.destination ?? this.#anonymousTable());
+    const job = new Job(this.#count, spec, spec.destination ?? this.#anonymousTable());
+    this.#count += 1;
     if (this.#jobs.has(job.id)) throw duplicate(`Job ${this.#label(job.id)}`);
     this.#jobs.set(job.id, job);
     job.done = this.#slots

@@ -3,7 +3,8 @@ import type { Destination } from "../execution.ts";
 import { dryRun } from "../execution.ts";
 import { compile } from "../googlesql/compile.ts";
 import { dryRunResource, jobListEntry, jobResource } from "../job-resource.ts";
-import { toPageToken } from "../pages.ts";
+import type { Job } from "../jobs.ts";
+import { fromPageToken, toPageToken } from "../pages.ts";
 import {
   jobConfigurationSchema,
   jobSchema,
@@ -12,10 +13,11 @@ import {
   requireLocation,
   requireProject,
 } from "./bodies.ts";
-import { type Api, integerParameter, type Method, pathPart } from "./context.ts";
-import { compileOptions, startIndex } from "./queries.ts";
+import { type Api, booleanParameter, type Call, integerParameter, type Method, pathPart } from "./context.ts";
+import { compileOptions } from "./queries.ts";
 
 const DEFAULT_PAGE = 50;
+const MAX_PAGE = 1_000;
 
 /** jobs.insert. A query that fails makes a job that has failed; only a dry run answers with the error itself. */
 export const insertJob: Method = async (api, call) => {
@@ -62,27 +64,48 @@ export const getJob: Method = (api, call) => {
   return jobResource(api, api.jobs.get(pathPart(call, "jobId")));
 };
 
-/** jobs.list, latest first */
+/** jobs.list, latest first: one's own, or with `allUsers` everybody's. */
 export const listJobs: Method = (api, call) => {
   const { query } = call;
   if (query.has("parentJobId")) throw notImplemented("child jobs");
-  const states = new Set(query.getAll("stateFilter").map((state) => state.toUpperCase()));
-  const since = integerParameter(query, "minCreationTime") ?? 0;
-  const until = integerParameter(query, "maxCreationTime") ?? Number.POSITIVE_INFINITY;
-  const matching = api.jobs
-    .list()
-    .reverse()
-    .filter((job) => states.size === 0 || states.has(job.state))
-    .filter((job) => job.created >= since && job.created <= until);
-  const from = startIndex(call);
-  const to = from + (integerParameter(query, "maxResults") ?? DEFAULT_PAGE);
+  const wanted = jobFilter(call);
+  const token = query.get("pageToken");
+  const before = token === null || token === "" ? Number.POSITIVE_INFINITY : fromPageToken(token);
+  const limit = Math.min(integerParameter(query, "maxResults") ?? DEFAULT_PAGE, MAX_PAGE);
+  const page: Job[] = [];
+  let more = false;
+  // A place in the order of creation, not one in the list: jobs that are made while pages are read move nothing.
+  for (const job of api.jobs.list().reverse()) {
+    if (job.number >= before || !wanted(job)) continue;
+    more = page.length === limit;
+    if (more) break;
+    page.push(job);
+  }
+  const last = page.at(-1);
   const isFull = query.get("projection")?.toLowerCase() === "full";
   return {
     kind: "bigquery#jobList",
-    ...(to < matching.length ? { nextPageToken: toPageToken(to) } : {}),
-    jobs: matching.slice(from, to).map((job) => jobListEntry(api, job, isFull)),
+    ...(more && last !== undefined ? { nextPageToken: toPageToken(last.number) } : {}),
+    jobs: page.map((job) => jobListEntry(api, job, isFull)),
   };
 };
+
+const STATES = new Set(["DONE", "PENDING", "RUNNING"]);
+
+function jobFilter({ email, query }: Call): (job: Job) => boolean {
+  const allUsers = booleanParameter(query, "allUsers");
+  const states = new Set(query.getAll("stateFilter").map((state) => state.toUpperCase()));
+  for (const state of states) {
+    if (!STATES.has(state)) throw invalid(`Invalid value for stateFilter: ${state}`, "stateFilter");
+  }
+  const since = integerParameter(query, "minCreationTime") ?? 0;
+  const until = integerParameter(query, "maxCreationTime") ?? Number.POSITIVE_INFINITY;
+  return (job) =>
+    (allUsers || job.spec.email === email) &&
+    (states.size === 0 || states.has(job.state)) &&
+    job.created >= since &&
+    job.created <= until;
+}
 
 /** jobs.cancel. It answers at once; jobs.get tells when the job has ended. */
 export const cancelJob: Method = (api, call) => {
