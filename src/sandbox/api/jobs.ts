@@ -1,6 +1,6 @@
 import { invalid, notImplemented, required } from "../errors.ts";
 import type { Destination } from "../execution.ts";
-import { dryRun } from "../execution.ts";
+import { dryRun, queryWork } from "../execution.ts";
 import { compile } from "../googlesql/compile.ts";
 import { dryRunResource, jobListEntry, jobResource } from "../job-resource.ts";
 import type { Job } from "../jobs.ts";
@@ -27,9 +27,7 @@ export const insertJob: Method = async (api, call) => {
   if (configuration === undefined) throw required("configuration");
   const job = parseBody(jobConfigurationSchema, configuration);
   if (job.query === undefined) throw required("configuration.query");
-  if (jobReference.jobId !== undefined && !/^[\w-]{1,1024}$/.test(jobReference.jobId)) {
-    throw invalid(`Invalid job ID "${jobReference.jobId}"`);
-  }
+  requireJobId(jobReference.jobId);
   const { destinationTable, writeDisposition, createDisposition, maximumBytesBilled, ...rest } = parseBody(
     queryConfigurationSchema,
     job.query,
@@ -42,21 +40,23 @@ export const insertJob: Method = async (api, call) => {
     write: writeDisposition ?? "WRITE_EMPTY",
     create: createDisposition ?? "CREATE_IF_NEEDED",
   };
-  const spec = {
-    email: call.email,
-    query: options.text,
-    compile: options,
-    labels: job.labels,
-    configuration: rest,
-  };
+  const spec = { email: call.email, labels: job.labels, configuration: rest };
   if (job.dryRun === true) {
     const outcome = await dryRun(api.engine, api.catalog, compile(options.text, options));
     const where = outcome.schema === undefined ? outcome.destination : destination?.table;
     return dryRunResource(api, spec, { ...outcome, destination: where });
   }
-  const submitted = api.jobs.submit({ ...spec, jobId: jobReference.jobId, destination, maximumBytesBilled });
+  const submitted = api.jobs.submit({
+    ...{ ...spec, type: "QUERY" as const, jobId: jobReference.jobId, destination },
+    run: queryWork(api, options, maximumBytesBilled),
+  });
   return jobResource(api, submitted);
 };
+
+/** Letters, digits, `_` and `-`, 1,024 at most ("JobReference"). */
+export function requireJobId(jobId: string | undefined): void {
+  if (jobId !== undefined && !/^[\w-]{1,1024}$/.test(jobId)) throw invalid(`Invalid job ID "${jobId}"`);
+}
 
 /** jobs.get */
 export const getJob: Method = (api, call) => {

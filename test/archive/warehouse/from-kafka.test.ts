@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ToWarehouseOptions, warehouseFromKafka } from "../../../src/archive/warehouse/from-kafka.ts";
+import { uuidv7 } from "../../../src/recording/uuid.ts";
+import { deliveryUnder, type Under } from "../../delivery/under.ts";
+import { startCluster } from "../../kafka/cluster.ts";
+import { Bench } from "../../sandbox/support.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { limitProcess } from "../../support/time-limit.ts";
+import { gatewayStarted, query, refusal, sessionStarted } from "../support.ts";
+
+limitProcess(150_000);
+
+/** What the next requests for load jobs meet. */
+const uploads = { allow: Number.POSITIVE_INFINITY, refuse: 0, seen: 0 };
+const bench = Bench.forThisFile({
+  rows: 1,
+  onRequest: ({ url }) => {
+    if (!url.startsWith("/upload/")) return;
+    uploads.seen += 1;
+    uploads.allow -= 1;
+    if (uploads.allow >= 0) return;
+    uploads.refuse -= 1;
+    if (uploads.refuse >= 0) throw new Error("BigQuery is away");
+    uploads.allow = Number.POSITIVE_INFINITY;
+  },
+});
+
+test("a warehouse of what gateways delivered", { timeout: 140_000 }, async (t) => {
+  const cluster = await startCluster(t);
+  if (cluster === undefined) return;
+  const limit = { timeout: 40_000 };
+
+  await t.test("has a row for each exchange, session event and gap", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const session = uuidv7();
+    const exchange = query({ session, time: Date.UTC(2026, 10, 5), sql: "SELECT 'a'" });
+    under.journals[0].events(gatewayStarted(uuidv7()), sessionStarted(session), refusal());
+    under.journals[0].exchange(exchange);
+    await deliver(under);
+    const { dataset, read, rows } = warehouseUnder(under);
+    assert.deepEqual(await read(), []);
+    const [row] = await rows(
+      `SELECT exchange, user, session, sql, outcome, status, job, answer_rows, bytes_processed, phases.total,
+       FORMAT_TIMESTAMP('%F', time), user_groups[OFFSET(0)] FROM ${dataset}.exchanges WHERE outcome = 'complete'`,
+    );
+    const { requested } = exchange;
+    assert.deepEqual(row, [
+      ...[
+        requested.exchange,
+        "alice",
+        session,
+        "SELECT 'a'",
+        "complete",
+        "200",
+        "job_1",
+        "2",
+        "12345",
+        "25.0",
+      ],
+      ...["2026-11-05", "analysts"],
+    ]);
+    const denied = `SELECT effect, authority, status, user FROM ${dataset}.exchanges WHERE outcome = 'denied'`;
+    assert.deepEqual(await rows(denied), [["deny", "evil.example:443", "403", null]]);
+    assert.deepEqual(await rows(`SELECT event, session, user FROM ${dataset}.sessions`), [
+      ["started", session, "alice"],
+    ]);
+  });
+
+  await t.test("goes on where it stopped", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const session = uuidv7();
+    under.journals[0].events(gatewayStarted(uuidv7()), sessionStarted(session));
+    const { dataset, read, rows } = warehouseUnder(under);
+    for (let round = 1; round <= 2; round += 1) {
+      under.journals[0].exchange(query({ session }));
+      await deliver(under);
+      assert.deepEqual(await read(), []);
+      assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [[String(round)]]);
+    }
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.sessions`), [["1"]]);
+  });
+
+  await t.test("finds loaded what was not committed, wherever batches ended", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const session = uuidv7();
+    const { dataset, read, rows } = warehouseUnder(under);
+    const exchanges = (count: number) => {
+      for (let each = 0; each < count; each += 1) under.journals[0].exchange(query({ session }));
+    };
+    under.journals[0].events(gatewayStarted(uuidv7()), sessionStarted(session));
+    exchanges(7);
+    await deliver(under);
+    await read({ batchBytes: 4_000 });
+    exchanges(5);
+    await deliver(under);
+    uploads.seen = 0;
+    // A group that is new has committed nothing: it stands for a reader that crashed before it could.
+    assert.deepEqual(await read({ group: `other-${uuidv7()}` }), []);
+    const [[total, different] = []] = await rows(
+      `SELECT COUNT(*), COUNT(DISTINCT event_id) FROM ${dataset}.exchanges`,
+    );
+    assert.deepEqual([total, different], ["12", "12"]);
+    assert.ok(uploads.seen > 0);
+  });
+
+  await t.test("finishes a batch of which a part was loaded, as it was", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const session = uuidv7();
+    under.journals[0].events(gatewayStarted(uuidv7()), sessionStarted(session)).exchange(query({ session }));
+    await deliver(under);
+    const { dataset, start, read, rows } = warehouseUnder(under);
+    Object.assign(uploads, { allow: 1, refuse: Number.POSITIVE_INFINITY });
+    const crash = new AbortController();
+    await start({ onTrouble: () => crash.abort() }, crash.signal);
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.sessions`), [["1"]]);
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [["0"]]);
+    uploads.refuse = 0;
+    under.journals[0].exchange(query({ session }));
+    await deliver(under);
+    assert.deepEqual(await read(), []);
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.sessions`), [["1"]]);
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [["2"]]);
+  });
+
+  await t.test("tries again while BigQuery is away, and commits nothing meanwhile", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const session = uuidv7();
+    under.journals[0].events(gatewayStarted(uuidv7())).exchange(query({ session }));
+    await deliver(under);
+    const { dataset, read, rows } = warehouseUnder(under);
+    Object.assign(uploads, { allow: 0, refuse: 2 });
+    const troubles = await read();
+    assert.equal(troubles.length, 2);
+    assert.match(
+      troubles[0] ?? "",
+      /^1 rows for .*\.exchanges \(job bqtape_exchanges_[0-9a-f]{40}\) are not taken/,
+    );
+    assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [["1"]]);
+  });
+
+  await t.test("loads by itself what has waited long enough", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    under.journals[0].events(gatewayStarted(uuidv7())).exchange(query({ session: uuidv7() }));
+    await deliver(under);
+    const { dataset, start, rows } = warehouseUnder(under);
+    const stop = new AbortController();
+    const running = start({ once: false, interval: 200 }, stop.signal);
+    while ((await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`).catch(() => []))[0]?.[0] !== "1");
+    stop.abort();
+    await running;
+  });
+});
+
+async function deliver(under: Under): Promise<void> {
+  under.publish();
+  await (await under.start()).close();
+}
+
+let count = 0;
+
+/** A dataset of its own. */
+function warehouseUnder({ kafka }: Under) {
+  count += 1;
+  const dataset = `audit_${count}`;
+  const group = `warehouse-${uuidv7()}`;
+  const directory = temporaryDirectory();
+  const troubles: string[] = [];
+  const start = (more: Partial<ToWarehouseOptions>, signal: AbortSignal): Promise<void> =>
+    warehouseFromKafka(
+      {
+        ...{ project: bench.sandbox.project, dataset, client: bench.client(), kafka, directory, group },
+        once: true,
+        onTrouble: (message) => void troubles.push(message),
+        ...more,
+      },
+      signal,
+    );
+  return {
+    dataset,
+    start,
+    rows: (sql: string) => bench.rows(sql),
+    /** Loads all that is there; resolves with what was told. */
+    async read(more: Partial<ToWarehouseOptions> = {}): Promise<string[]> {
+      await start(more, new AbortController().signal);
+      return troubles.splice(0);
+    },
+  };
+}
