@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type ToWarehouseOptions, warehouseFromKafka } from "../../../src/archive/warehouse/from-kafka.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 import { deliveryUnder, type Under } from "../../delivery/under.ts";
 import { startCluster } from "../../kafka/cluster.ts";
 import { Bench } from "../../sandbox/support.ts";
+import { bqtape } from "../../support/command.ts";
+import { testConfig } from "../../support/gateway.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { limitProcess } from "../../support/time-limit.ts";
 import { gatewayStarted, query, refusal, sessionStarted } from "../support.ts";
@@ -137,6 +141,28 @@ test("a warehouse of what gateways delivered", { timeout: 140_000 }, async (t) =
       /^1 rows for .*\.exchanges \(job bqtape_exchanges_[0-9a-f]{40}\) are not taken/,
     );
     assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [["1"]]);
+  });
+
+  await t.test("is kept by bqtape archive --to bigquery, with the gateway's credential", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    under.journals[0].events(gatewayStarted(uuidv7())).exchange(query({ session: uuidv7() }));
+    await deliver(under);
+    const file = join(temporaryDirectory(), "bqtape.yaml");
+    const { brokers, topics } = under.kafka;
+    const config = { ...testConfig(temporaryDirectory(), bench.sandbox), kafka: { brokers, topics } };
+    writeFileSync(file, JSON.stringify(config));
+    const args = ["archive", "--config", file, "--from", "kafka", "--to", "bigquery", "--once"];
+    const { code, stderr } = await bqtape([...args, "--dataset", `${bench.sandbox.project}.by_command`], {
+      // The gateway itself, say: bqtape's own way to BigQuery does not lead through it.
+      env: { HTTPS_PROXY: "http://127.0.0.1:1", HTTP_PROXY: "http://127.0.0.1:1" },
+    });
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.deepEqual(await bench.rows("SELECT COUNT(*) FROM by_command.exchanges"), [["1"]]);
+    const nowhere = await bqtape(args);
+    assert.deepEqual(
+      [nowhere.code, nowhere.stderr],
+      [2, "bqtape: --to bigquery: name where to, --dataset PROJECT.DATASET\n"],
+    );
   });
 
   await t.test("loads by itself what has waited long enough", limit, async (t) => {
