@@ -28,7 +28,7 @@ export interface ToWarehouseOptions extends DatasetName {
   readonly location?: string | undefined;
   /** Milliseconds that a record waits at most for others to be loaded with it. Default: {@link defaultInterval}. */
   readonly interval?: number | undefined;
-  /** Bytes of rows with which a batch is loaded at once. Default: 256 MiB. */
+  /** Bytes of rows with which a batch is loaded at once. Default: 1 GiB. */
   readonly batchBytes?: number | undefined;
   /** Called when the tables are there, before anything is read. */
   readonly onReady?: () => Promise<void>;
@@ -40,8 +40,9 @@ export interface ToWarehouseOptions extends DatasetName {
 const LOADS_A_DAY = 1_400;
 const DAY = 86_400_000;
 const LEAST_INTERVAL = 60_000;
-const BATCH_BYTES = 256 * 2 ** 20;
-/** Bytes of rows that wait, over all partitions, in batches' terms: with more the topic is not read on. */
+/** So large that a day's load jobs are enough for a terabyte of rows. */
+const BATCH_BYTES = 2 ** 30;
+/** With more rows waiting than so many full batches have, the topic is not read on. */
 const WAITING_BATCHES = 2;
 const HEARTBEAT = 2_000;
 
@@ -64,6 +65,12 @@ export async function warehouseFromKafka(options: ToWarehouseOptions, signal: Ab
   );
   await options.onReady?.();
   const offsets = await groupOffsets(kafka, { topics: [kafka.topics.events], group, log: SILENT });
+  for (const { topic, partition, missed } of offsets) {
+    if (missed === 0) continue;
+    options.onTrouble(
+      `${missed} records of ${topic}/${partition} are gone from Kafka and were never loaded: keep them for longer (retention.ms), and run this without long breaks`,
+    );
+  }
   await new Reader(options, location, offsets).run(signal);
 }
 
