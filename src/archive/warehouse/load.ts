@@ -45,6 +45,8 @@ interface JobEnd {
   readonly reason: string | undefined;
   readonly message: string;
   readonly labels: Fields;
+  /** How many it has put into the table, where BigQuery says it. */
+  readonly rows: number | undefined;
 }
 
 /**
@@ -116,7 +118,13 @@ export class Loader {
       );
       const end = await this.#ended(name, what, signal);
       if (!made) requireSame(end.labels, load, what);
-      if (end.reason === undefined) return undefined;
+      if (end.reason === undefined) {
+        if (end.rows === undefined || end.rows === to - from) return undefined;
+        throw new ArchiveError(
+          "failed",
+          `of ${what} BigQuery has loaded ${end.rows}: nothing behind them is committed`,
+        );
+      }
       // What made an earlier job fail may have been mended since: its id is spent, not its rows.
       if (!made) continue;
       if (end.reason === "invalid") return end.message;
@@ -166,10 +174,18 @@ export class Loader {
     for (let pause = POLL.first; ; pause = Math.min(pause * 2, POLL.last)) {
       const job = await this.#persist(signal, `how ${what} went is not told`, () => this.#get(id));
       const status = fields(job).object("status");
-      const error = status.object("errorResult");
       if (status.text("state") === "DONE") {
-        const labels = labelsOf(job);
-        return { reason: error.text("reason"), message: wordsOf(status), labels };
+        // Errors beside it are of what went well all the same ("JobStatus").
+        const result = status.object("errorResult");
+        const reason =
+          result.text("reason") ?? (result.text("message") === undefined ? undefined : "unknown");
+        const rows = Number(fields(job).object("statistics").object("load").text("outputRows"));
+        return {
+          reason,
+          message: wordsOf(status),
+          labels: labelsOf(job),
+          rows: Number.isInteger(rows) ? rows : undefined,
+        };
       }
       await delay(pause, undefined, { signal });
     }
@@ -213,7 +229,7 @@ export class Loader {
 /** What BigQuery says of a failed job: the result is often but a summary of the errors. */
 function wordsOf(status: Fields): string {
   const errors = [status.object("errorResult"), ...status.list("errors")].flatMap(
-    (each) => each.text("message") ?? [],
+    (each) => each.text("message") ?? each.text("reason") ?? [],
   );
   return [...new Set(errors)].slice(0, 3).join("; ").slice(0, 1_000);
 }
