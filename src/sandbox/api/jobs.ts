@@ -26,6 +26,7 @@ export const insertJob: Method = async (api, call) => {
   requireLocation(jobReference.location);
   if (configuration === undefined) throw required("configuration");
   const job = parseBody(jobConfigurationSchema, configuration);
+  if (job.load !== undefined) throw notImplemented("load jobs of what is not uploaded with them");
   if (job.query === undefined) throw required("configuration.query");
   requireJobId(jobReference.jobId);
   const { destinationTable, writeDisposition, createDisposition, maximumBytesBilled, ...rest } = parseBody(
