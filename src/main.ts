@@ -16,6 +16,7 @@ const COMMANDS = {
   statements: async () => (await import("./commands/statements.ts")).statements,
   replay: async () => (await import("./commands/replay.ts")).replay,
   export: async () => (await import("./commands/export.ts")).exportCommand,
+  reconcile: async () => (await import("./commands/reconcile.ts")).reconcile,
   archive: async () => (await import("./commands/archive.ts")).archive,
   tail: async () => (await import("./commands/tail.ts")).tail,
   ca: async () => (await import("./commands/ca.ts")).ca,

@@ -1,6 +1,5 @@
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
-import { Agent } from "undici";
 import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
@@ -24,7 +23,7 @@ import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
-import { trustedUpstream } from "./upstream-trust.ts";
+import { tokenRequests, trustedUpstream } from "./upstream-trust.ts";
 import { VERSION } from "./version.ts";
 
 /** What a relay is given by the process that it belongs to. */
@@ -70,9 +69,6 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** Bounds of requests for access tokens: an exchange waits for them. */
-const TOKEN_REQUESTS = { headersTimeout: 30_000, bodyTimeout: 30_000, maxResponseSize: 1024 * 1024 };
-
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
@@ -90,7 +86,7 @@ interface Replaceable {
 export async function startRelay(config: Config, log: Logger, options: RelayOptions): Promise<Relay> {
   await using starting = new AsyncDisposableStack();
   const trust = await trustedUpstream(config.upstream.caFile);
-  const dispatcher = new Agent({ connect: { secureContext: trust }, ...TOKEN_REQUESTS });
+  const dispatcher = tokenRequests(trust);
   starting.defer(() => dispatcher.destroy());
   const open = async (next: Config): Promise<Replaceable> => ({
     config: next,

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { Agent } from "undici";
 import { ConfigError } from "../config/errors.ts";
 
 /**
@@ -10,9 +11,24 @@ import { ConfigError } from "../config/errors.ts";
  */
 export async function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
   if (caFile === undefined) return createSecureContext();
+  return createSecureContext({ ca: [...rootCertificates, await readAuthorities(caFile)] });
+}
+
+/** @throws {ConfigError} when the file cannot be read. */
+export async function readAuthorities(caFile: string): Promise<string> {
   try {
-    return createSecureContext({ ca: [...rootCertificates, await readFile(caFile, "utf8")] });
+    return await readFile(caFile, "utf8");
   } catch (cause) {
     throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
   }
+}
+
+/** How access tokens are asked for: bounded, since an exchange waits for them. */
+export function tokenRequests(trust: SecureContext): Agent {
+  return new Agent({
+    connect: { secureContext: trust },
+    headersTimeout: 30_000,
+    bodyTimeout: 30_000,
+    maxResponseSize: 1024 * 1024,
+  });
 }

@@ -23,3 +23,8 @@ export function agentDirectory(dataDir: string): string {
 export function deliveryDirectory(dataDir: string): string {
   return join(dataDir, "delivery");
 }
+
+/** Rows on their way into BigQuery, and those that it refuses. */
+export function warehouseDirectory(dataDir: string): string {
+  return join(dataDir, "warehouse");
+}

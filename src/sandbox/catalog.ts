@@ -28,6 +28,8 @@ export interface TableEntry extends Notes {
   definition?: string | undefined;
   /** The tables behind a view. */
   sources?: readonly TableName[] | undefined;
+  /** How BigQuery would lay it out; here it is only remembered. */
+  layout?: { timePartitioning?: object | undefined; clustering?: object | undefined } | undefined;
   fieldDescriptions?: Map<string, string> | undefined;
   /** Rows, and bytes by column in small letters; unknown after a change. */
   sizes?: TableSizes | undefined;

@@ -2,6 +2,7 @@
 export type Reason =
   | "accessDenied"
   | "authError"
+  | "badRequest"
   | "bytesBilledLimitExceeded"
   | "duplicate"
   | "insufficientPermissions"

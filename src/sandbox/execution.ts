@@ -4,7 +4,7 @@ import type { Catalog } from "./catalog.ts";
 import { type Engine, prepare, rowsOf } from "./engine.ts";
 import { fromDuckDBError } from "./engine-errors.ts";
 import { ApiError, duplicate, invalidQuery } from "./errors.ts";
-import type { Compiled } from "./googlesql/compile.ts";
+import { type Compiled, type CompileOptions, compile } from "./googlesql/compile.ts";
 import type { StatementKind, Target } from "./googlesql/statement-kind.ts";
 import type { TableName } from "./googlesql/tables.ts";
 import { quoteIdentifier } from "./googlesql/tokens.ts";
@@ -12,7 +12,7 @@ import type { FieldSchema } from "./sql-types.ts";
 
 /** What a query did, or in a dry run would do. */
 export interface Outcome {
-  kind: StatementKind | "SCRIPT";
+  kind: StatementKind | "SCRIPT" | "LOAD";
   referencedTables: TableName[];
   bytes: number;
   schema?: FieldSchema[] | undefined;
@@ -21,6 +21,8 @@ export interface Outcome {
   /** Rows of the result; none for DML and DDL. */
   totalRows?: number | undefined;
   affectedRows?: number | undefined;
+  /** What a load job read. */
+  loaded?: { rows: number; inputBytes: number } | undefined;
   ddl?: { operation: "CREATE" | "REPLACE" | "SKIP" | "DROP" | "ALTER"; target: Target } | undefined;
 }
 
@@ -69,6 +71,19 @@ export async function dryRun(
     }
     return combine(outcomes);
   });
+}
+
+/** What a query job does. */
+export function queryWork(
+  { engine, catalog }: { engine: Engine; catalog: Catalog },
+  options: CompileOptions & { text: string },
+  maximumBytesBilled: number | undefined,
+): (connection: DuckDBConnection, destination: Destination) => Promise<Outcome> {
+  return async (connection, destination) => {
+    const statements = compile(options.text, options);
+    if (!destination.anonymous) requireSingle(statements, "destination table");
+    return execute(connection, engine, catalog, statements, { destination, maximumBytesBilled });
+  };
 }
 
 /** Runs the statements in order; what the ones before a failure did stays done. */
@@ -226,7 +241,7 @@ function ddl(catalog: Catalog, kind: StatementKind, target: Target): Outcome["dd
 }
 
 /** Refuses what only one statement can have. */
-export function requireSingle(statements: readonly Compiled[], what: string): void {
+function requireSingle(statements: readonly Compiled[], what: string): void {
   if (statements.length !== 1) throw invalidQuery(`${what} cannot be set for a script`);
   if (statements[0]?.kind !== "SELECT")
     throw invalidQuery(`Cannot set ${what} in jobs with DML or DDL statements`);

@@ -2,7 +2,7 @@ import type { Catalog } from "./catalog.ts";
 import { LOCATION } from "./catalog.ts";
 import { bytesBilled, type Outcome } from "./execution.ts";
 import type { TableName } from "./googlesql/tables.ts";
-import type { Job, QuerySpec } from "./jobs.ts";
+import type { Job, JobSpec } from "./jobs.ts";
 
 export interface ResourceContext {
   catalog: Catalog;
@@ -27,9 +27,11 @@ export function jobResource(context: ResourceContext, job: Job): object {
     jobReference: jobReference(catalog, job.id),
     jobCreationReason: { code: "REQUESTED" },
     configuration: {
-      jobType: "QUERY",
+      jobType: job.spec.type,
       ...(job.spec.labels === undefined ? {} : { labels: job.spec.labels }),
-      query: queryConfiguration(catalog, job),
+      ...(job.spec.type === "LOAD"
+        ? { load: loadConfiguration(catalog, job) }
+        : { query: queryConfiguration(catalog, job) }),
     },
     status: jobStatus(job),
     statistics: {
@@ -52,7 +54,7 @@ export function jobListEntry(context: ResourceContext, job: Job, full: boolean):
 /** The Job resource of a dry run: it has no id, for there is no job. */
 export function dryRunResource(
   context: ResourceContext,
-  spec: Pick<QuerySpec, "email" | "labels" | "configuration">,
+  spec: Pick<JobSpec, "email" | "labels" | "configuration">,
   outcome: Outcome,
 ): object {
   const { catalog } = context;
@@ -101,11 +103,28 @@ function queryConfiguration(catalog: Catalog, job: Job): object {
   };
 }
 
+function loadConfiguration(catalog: Catalog, { destination, spec }: Job): object {
+  return { ...spec.configuration, destinationTable: tableReference(catalog, destination.table) };
+}
+
 /** JobStatistics but for its times; `slotMs` is absent in a dry run. */
 function statistics(catalog: Catalog, outcome: Outcome, slotMs: string | undefined): object {
   const isDryRun = slotMs === undefined;
   const { ddl, schema } = outcome;
   const bytes = String(outcome.bytes);
+  if (outcome.loaded !== undefined) {
+    const { rows, inputBytes } = outcome.loaded;
+    return {
+      totalSlotMs: slotMs,
+      load: {
+        inputFiles: "1",
+        inputFileBytes: String(inputBytes),
+        outputRows: String(rows),
+        outputBytes: bytes,
+        badRecords: "0",
+      },
+    };
+  }
   return {
     totalBytesProcessed: bytes,
     ...(isDryRun ? {} : { totalSlotMs: slotMs }),

@@ -4,8 +4,7 @@ import type { Catalog } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
 import { stopped } from "./engine-errors.ts";
 import { ApiError, duplicate, notFound } from "./errors.ts";
-import { type Destination, execute, type Outcome, requireSingle } from "./execution.ts";
-import { type CompileOptions, compile } from "./googlesql/compile.ts";
+import type { Destination, Outcome } from "./execution.ts";
 import { quoteIdentifier } from "./googlesql/tokens.ts";
 import { Slots } from "./slots.ts";
 
@@ -19,20 +18,19 @@ const MAX_RESULT_ROWS = 5_000_000;
 /** How long a `requestId` of jobs.query stands for the same job. */
 const REQUEST_ID_MS = 15 * 60_000;
 
-/** What a query job is asked to do. */
-export interface QuerySpec {
+/** What a job is asked to do. */
+export interface JobSpec {
+  type: "QUERY" | "LOAD";
   /** Whose job it is. */
   email: string;
   jobId?: string | undefined;
   requestId?: string | undefined;
-  query: string;
-  compile: CompileOptions;
   /** Default: a new anonymous table. */
   destination?: Destination | undefined;
-  maximumBytesBilled?: number | undefined;
   labels?: Record<string, string> | undefined;
-  /** `configuration.query` as the request had it, for jobs.get. */
+  /** `configuration.query` or `configuration.load` as the request had it, for jobs.get. */
   configuration: object;
+  run(connection: DuckDBConnection, destination: Destination): Promise<Outcome>;
 }
 
 /** Waiting for its turn; at work; or ended, with an outcome or an error. */
@@ -41,7 +39,9 @@ export type JobState = "PENDING" | "RUNNING" | "DONE";
 /** A query job. Times are milliseconds since 1970. */
 export class Job {
   readonly id: string;
-  readonly spec: QuerySpec;
+  /** Its place among all jobs, in the order of creation. */
+  readonly number: number;
+  readonly spec: JobSpec;
   readonly destination: Destination;
   readonly created = Date.now();
   state: JobState = "PENDING";
@@ -54,7 +54,8 @@ export class Job {
   #connection: DuckDBConnection | undefined;
   #cancelled = false;
 
-  constructor(spec: QuerySpec, destination: Destination) {
+  constructor(number: number, spec: JobSpec, destination: Destination) {
+    this.number = number;
     this.id = spec.jobId ?? `job_${randomUUID().replaceAll("-", "")}`;
     this.spec = spec;
     this.destination = destination;
@@ -67,17 +68,14 @@ export class Job {
     return this.outcome;
   }
 
-  async run(engine: Engine, catalog: Catalog): Promise<void> {
+  async run(engine: Engine): Promise<void> {
     this.started = Date.now();
     this.state = "RUNNING";
     try {
       if (this.#cancelled) throw stopped();
       this.outcome = await engine.use(async (connection) => {
         this.#connection = connection;
-        const statements = compile(this.spec.query, this.spec.compile);
-        if (!this.destination.anonymous) requireSingle(statements, "destination table");
-        const options = { destination: this.destination, maximumBytesBilled: this.spec.maximumBytesBilled };
-        return execute(connection, engine, catalog, statements, options);
+        return this.spec.run(connection, this.destination);
       });
     } catch (error) {
       this.error = this.#cancelled ? stopped() : toApiError(error);
@@ -122,6 +120,7 @@ export class JobStore {
   readonly #catalog: Catalog;
   readonly #jobs = new Map<string, Job>();
   readonly #slots = new Slots(CONCURRENT_JOBS);
+  #count = 0;
 
   constructor(engine: Engine, catalog: Catalog) {
     this.#engine = engine;
@@ -129,15 +128,14 @@ export class JobStore {
   }
 
   /** @throws {ApiError} 409, when there is a job of this id. */
-  submit(spec: QuerySpec): Job {
+  submit(spec: JobSpec): Job {
     const repeated = this.#byRequestId(spec.requestId);
     if (repeated !== undefined) return repeated;
-    const job = new Job(spec, spec.destination ?? this.#anonymousTable());
+    const job = new Job(this.#count, spec, spec.destination ?? this.#anonymousTable());
+    this.#count += 1;
     if (this.#jobs.has(job.id)) throw duplicate(`Job ${this.#label(job.id)}`);
     this.#jobs.set(job.id, job);
-    job.done = this.#slots
-      .run(() => job.run(this.#engine, this.#catalog))
-      .then(() => this.#forgetOldest(job));
+    job.done = this.#slots.run(() => job.run(this.#engine)).then(() => this.#forgetOldest(job));
     return job;
   }
 

@@ -4,11 +4,12 @@ import { gzip } from "node:zlib";
 import type { Access, AccessTokens } from "./access-tokens.ts";
 import { requireProject } from "./api/bodies.ts";
 import { type Api, type Call, pathPart } from "./api/context.ts";
-import { route } from "./api/router.ts";
+import { isUpload, route } from "./api/router.ts";
 import { ApiError, invalid, notImplemented } from "./errors.ts";
 import { applyFieldsMask, type FieldsMask, parseFieldsMask } from "./fields-mask.ts";
 import { IAM_SCOPES, type Impersonation, impersonationTarget } from "./impersonation.ts";
 import { toApiError } from "./jobs.ts";
+import { parseMultipart } from "./multipart.ts";
 import type { TokenEndpoint } from "./token-endpoint.ts";
 
 const gzipAsync = promisify(gzip);
@@ -126,7 +127,7 @@ function impersonationAnswer(
   const caller = authenticate(tokens, request, url.searchParams, IAM_SCOPES);
   if (request.method !== "POST")
     throw new ApiError(404, "notFound", "Not found: generateAccessToken takes POST");
-  return { status: 200, body: impersonation.answer(caller, target, parseJson(request)) };
+  return { status: 200, body: impersonation.answer(caller, target, parseJson(request.body)) };
 }
 
 function tokenAnswer({ tokenEndpoint }: ServerOptions, request: SandboxRequest): Answer {
@@ -140,7 +141,7 @@ async function apiAnswer({ api, tokens }: ServerOptions, request: SandboxRequest
   if (request.headers["x-http-method-override"] !== undefined) throw notImplemented("X-HTTP-Method-Override");
   const mask = readMask(url.searchParams);
   const { method, path } = route(request.method, url.pathname);
-  const call: Call = { email, path, query: url.searchParams, body: parseJson(request) };
+  const call: Call = { email, path, query: url.searchParams, ...contentOf(request, url) };
   if (path.projectId !== undefined) requireProject(api.project, pathPart(call, "projectId"));
   const result = await method(api, call);
   return result === undefined ? { status: 204 } : { status: 200, body: applyFieldsMask(result, mask) };
@@ -176,9 +177,17 @@ function readMask(query: URLSearchParams): FieldsMask {
   return fields === null || fields === "" ? true : parseFieldsMask(fields);
 }
 
-function parseJson({ body, headers }: SandboxRequest): unknown {
-  if (body.length === 0) return {};
+function contentOf({ body, headers }: SandboxRequest, url: URL): Pick<Call, "body" | "media"> {
   if (headers["content-encoding"] !== undefined) throw notImplemented("Content-Encoding of requests");
+  if (!isUpload(url.pathname)) return { body: parseJson(body) };
+  const type = url.searchParams.get("uploadType");
+  if (type !== "multipart") throw notImplemented(`uploads of type ${type}`);
+  const { resource, media } = parseMultipart(headers["content-type"], body);
+  return { body: parseJson(resource), media };
+}
+
+function parseJson(body: Buffer): unknown {
+  if (body.length === 0) return {};
   try {
     return JSON.parse(body.toString());
   } catch (error) {

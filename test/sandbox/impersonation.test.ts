@@ -45,6 +45,19 @@ suite("one account makes tokens of the accounts that it may, and of no other", {
     assert.deepEqual([job.status, job.body.user_email], [200, ANALYST]);
   });
 
+  test("jobs are listed of one's own account, and of all when all are asked for", async () => {
+    const { body } = await generate(await tokenOf(IAM));
+    const { jobId } = (await query(body.accessToken)).body.jobReference;
+    const listed = async (parameters: string): Promise<string[]> => {
+      const { body } = await bench.call("GET", `/jobs?maxResults=1000${parameters}`);
+      return body.jobs.map((job: Json) => job.jobReference.jobId);
+    };
+    assert.ok(!(await listed("")).includes(jobId));
+    assert.ok((await listed("&allUsers=true")).includes(jobId));
+    assert.deepEqual(await listed(`&allUsers=true&minCreationTime=${Date.now() + 1_000}`), []);
+    assert.equal((await bench.call("GET", "/jobs?stateFilter=ended")).status, 400);
+  });
+
   test("an account that it may not is refused as one that there is not", async () => {
     const { status, body } = await generate(await tokenOf(IAM), "other@demo-project.iam.gserviceaccount.com");
     assert.equal(status, 403);

@@ -17,8 +17,15 @@ export interface ConsumeOptions {
   readonly log: KafkaLog;
   /** How often the library tries again by itself. Default: for as long as a group's coordinator may take to be found. */
   readonly retry?: RetryOptions;
-  /** Takes records of one partition, in order; the next ones come when it resolves. */
-  readonly onRecords: (records: readonly PlacedRecord[], from: Partition) => Promise<void>;
+  /**
+   * Takes records of one partition, in order; the next ones come when it resolves. One that takes long has to tell the group
+   * now and then, by `heartbeat`, that it is alive, or its partitions go to others.
+   */
+  readonly onRecords: (
+    records: readonly PlacedRecord[],
+    from: Partition,
+    heartbeat: () => Promise<void>,
+  ) => Promise<void>;
   /** Told when partitions have been assigned: which, and how their offsets are committed. */
   readonly onAssigned?: (assigned: readonly Partition[], commit: Commit) => void;
   /** Called at the end, when offsets can still be committed. */
@@ -79,11 +86,11 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
     await consumer.subscribe({ topics: [...topics], fromBeginning });
     await consumer.run({
       autoCommit: false,
-      eachBatch: ({ batch: { topic, partition, messages } }) => {
+      eachBatch: ({ batch: { topic, partition, messages }, heartbeat }) => {
         const records = messages.map(({ offset, key, value, headers }) => ({
           ...{ offset: Number(offset), key, value, headers },
         }));
-        return onRecords(records, { topic, partition });
+        return onRecords(records, { topic, partition }, heartbeat);
       },
     });
   };

@@ -14,6 +14,8 @@ export interface PartitionOffsets {
   readonly next: number;
   /** Behind the last record. */
   readonly end: number;
+  /** Records behind what the group has committed that Kafka has deleted since. */
+  readonly missed: number;
 }
 
 /**
@@ -35,13 +37,14 @@ export async function groupOffsets(
   const timer = setTimeout(() => connections.destroy(), kafka.connectTimeout + kafka.sendTimeout);
   try {
     await admin.connect();
-    const committed = await onceLoaded(() => admin.fetchOffsets({ groupId: group, topics: [...topics] }));
+    const committed = await whenLoaded(() => admin.fetchOffsets({ groupId: group, topics: [...topics] }));
     const offsets: PartitionOffsets[] = [];
     for (const topic of topics) {
       const known = committed.find((each) => each.topic === topic)?.partitions ?? [];
       for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
         const own = Number(known.find((each) => each.partition === partition)?.offset ?? -1);
-        offsets.push({ topic, partition, next: Math.max(own, Number(low)), end: Number(high) });
+        const missed = own < 0 ? 0 : Math.max(0, Number(low) - own);
+        offsets.push({ topic, partition, next: Math.max(own, Number(low)), end: Number(high), missed });
       }
     }
     return offsets;
@@ -54,22 +57,25 @@ export async function groupOffsets(
   }
 }
 
-/** Milliseconds between two questions, and how many there are at most: the timer above ends them as well. */
-const PAUSE = 250;
-const QUESTIONS = 40;
+/** Of a group's coordinator that is being found, moves, or loads its groups. */
+const COORDINATOR: ReadonlySet<string> = new Set([
+  "GROUP_COORDINATOR_NOT_AVAILABLE",
+  "GROUP_LOAD_IN_PROGRESS",
+  "NOT_COORDINATOR_FOR_GROUP",
+]);
 
-/**
- * Asks again while the group's coordinator still reads what it has to know, as it does for a group that it has just become
- * responsible for. kafkajs's admin client does not.
- */
-async function onceLoaded<T>(ask: () => Promise<T>): Promise<T> {
-  for (let question = 1; ; question++) {
+/** Milliseconds between two questions to such a coordinator; how often it is asked. */
+const LOADING = { pause: 250, tries: 40 };
+
+/** Asks again while a coordinator is not ready, just after a broker's start or its move: kafkajs does so for consumers alone. */
+async function whenLoaded<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
     try {
       return await ask();
     } catch (error) {
-      const type = error instanceof Error && "type" in error ? error.type : undefined;
-      if (type !== "GROUP_LOAD_IN_PROGRESS" || question === QUESTIONS) throw error;
-      await delay(PAUSE);
+      const passes = error instanceof Error && "type" in error && COORDINATOR.has(String(error.type));
+      if (!passes || tries === LOADING.tries) throw error;
+      await delay(LOADING.pause);
     }
   }
 }

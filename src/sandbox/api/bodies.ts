@@ -122,8 +122,21 @@ export const queryConfigurationSchema = z.object({
   priority: z.enum(["INTERACTIVE", "BATCH"]).optional(),
 });
 
+/** JobConfigurationLoad, of what is uploaded with it. */
+export const loadConfigurationSchema = z.object({
+  destinationTable: tableReferenceSchema,
+  sourceFormat: z.literal("NEWLINE_DELIMITED_JSON", {
+    error: "the sandbox loads NEWLINE_DELIMITED_JSON only",
+  }),
+  createDisposition: z.enum(["CREATE_IF_NEEDED", "CREATE_NEVER"]).optional(),
+  writeDisposition: z.literal("WRITE_APPEND", { error: "the sandbox loads by WRITE_APPEND only" }).optional(),
+  ignoreUnknownValues: z.boolean().optional(),
+  maxBadRecords: z.literal(0).optional(),
+});
+
 export const jobConfigurationSchema = z.object({
   query: z.unknown().optional(),
+  load: z.unknown().optional(),
   dryRun: z.boolean().optional(),
   labels: labelsSchema.optional(),
   jobType: ignored,
@@ -176,6 +189,8 @@ export const datasetSchema = z.object({
   ...outputOnly,
   datasetReference: datasetReferenceSchema.optional(),
   location: z.string().optional(),
+  // Google's client for Node sends it, beside the reference that says the same.
+  projectId: ignored,
 });
 
 export const tableSchema = z.object({
@@ -184,6 +199,14 @@ export const tableSchema = z.object({
   tableReference: tableReferenceSchema.optional(),
   schema: z.object({ fields: z.array(fieldSchema).optional() }).optional(),
   view: z.object({ query: z.string(), useLegacySql: z.boolean().optional() }).optional(),
+  timePartitioning: z
+    .object({
+      type: z.enum(["DAY", "HOUR", "MONTH", "YEAR"]),
+      field: z.string().optional(),
+      expirationMs: z.string().optional(),
+    })
+    .optional(),
+  clustering: z.object({ fields: z.array(z.string()).min(1).max(4) }).optional(),
   location: ignored,
   numRows: ignored,
   numBytes: ignored,

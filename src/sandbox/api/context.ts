@@ -26,6 +26,8 @@ export interface Call {
   query: URLSearchParams;
   /** The JSON body, an empty object when there is none. */
   body: unknown;
+  /** What is uploaded with it. */
+  media?: Buffer;
 }
 
 /** Answers a call with a JSON value, or with nothing for 204. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { invalid, notFound, notImplemented, required } from "../errors.ts";
-import { bytesBilled, dryRun, type Outcome } from "../execution.ts";
+import { bytesBilled, dryRun, type Outcome, queryWork } from "../execution.ts";
 import { type CompileOptions, compile } from "../googlesql/compile.ts";
 import { dmlStats, jobReference, slotMilliseconds } from "../job-resource.ts";
 import type { Job } from "../jobs.ts";
@@ -37,12 +37,11 @@ export const query: Method = async (api, call) => {
     requestId,
   } = request;
   const job = api.jobs.submit({
+    type: "QUERY",
     email: call.email,
-    query: options.text,
-    compile: options,
     labels,
     requestId,
-    maximumBytesBilled,
+    run: queryWork(api, options, maximumBytesBilled),
     configuration: { query: options.text, defaultDataset, queryParameters, parameterMode, useQueryCache },
   });
   await job.waitFor(Math.min(request.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS));

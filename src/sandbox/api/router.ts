@@ -9,6 +9,7 @@ import {
   patchDataset,
 } from "./datasets.ts";
 import { cancelJob, deleteJob, getJob, insertJob, listJobs } from "./jobs.ts";
+import { uploadJob } from "./loads.ts";
 import { getQueryResults, query } from "./queries.ts";
 import { insertAll, listTableData } from "./tabledata.ts";
 import { deleteTable, getTable, insertTable, listTables, patchTable } from "./tables.ts";
@@ -37,7 +38,15 @@ const ROUTES: readonly (readonly [verb: string, path: string, method: Method])[]
   ["POST", "/projects/{projectId}/datasets/{datasetId}/tables/{tableId}/insertAll", insertAll],
 ];
 
+const UPLOADS: typeof ROUTES = [["POST", "/projects/{projectId}/jobs", uploadJob]];
+
 const BASE = "/bigquery/v2";
+const UPLOAD_BASE = `/upload${BASE}`;
+
+/** Whether a request is to have two parts. */
+export function isUpload(pathname: string): boolean {
+  return pathname.startsWith(`${UPLOAD_BASE}/`);
+}
 
 /** Doors that Google has and the sandbox has not. */
 const OTHER_DOORS = /^\/(?:upload|resumable\/upload|batch|mcp|discovery|\$discovery|bigquery)(?:\/|$)/;
@@ -48,9 +57,11 @@ const OTHER_DOORS = /^\/(?:upload|resumable\/upload|batch|mcp|discovery|\$discov
  * @throws {ApiError} 501 for what Google's API has and the sandbox does not; 404 for what neither has.
  */
 export function route(verb: string, pathname: string): { method: Method; path: Record<string, string> } {
-  if (pathname.startsWith(`${BASE}/`)) {
-    const parts = pathname.slice(BASE.length).split("/").map(decode);
-    for (const [routeVerb, pattern, method] of ROUTES) {
+  const upload = isUpload(pathname);
+  if (upload || pathname.startsWith(`${BASE}/`)) {
+    const [base, routes] = upload ? [UPLOAD_BASE, UPLOADS] : [BASE, ROUTES];
+    const parts = pathname.slice(base.length).split("/").map(decode);
+    for (const [routeVerb, pattern, method] of routes) {
       const path = routeVerb === verb ? match(pattern.split("/"), parts) : undefined;
       if (path !== undefined) return { method, path };
     }

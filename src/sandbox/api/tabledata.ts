@@ -91,7 +91,7 @@ export const insertAll: Method = async (api, call) => {
   );
 };
 
-function checkRow(
+export function checkRow(
   json: Record<string, unknown>,
   columns: readonly Column[],
   ignoreUnknown: boolean,
@@ -128,7 +128,7 @@ function fieldValue(json: Record<string, unknown>, column: Column): unknown {
   return name === undefined ? undefined : json[name];
 }
 
-async function store(
+export async function store(
   connection: DuckDBConnection,
   name: string,
   columns: readonly Column[],

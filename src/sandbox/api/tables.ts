@@ -41,7 +41,14 @@ export const getTable: Method = (api, call) => {
 
 /** tables.insert, of a table with a schema or of a view */
 export const insertTable: Method = async (api, call) => {
-  const { tableReference: reference, schema, view, ...notes } = parseBody(tableSchema, call.body);
+  const {
+    tableReference: reference,
+    schema,
+    view,
+    timePartitioning,
+    clustering,
+    ...notes
+  } = parseBody(tableSchema, call.body);
   if (reference === undefined) throw required("tableReference");
   requireProject(api.project, reference.projectId);
   const name = { dataset: pathPart(call, "datasetId"), table: reference.tableId };
@@ -56,6 +63,7 @@ export const insertTable: Method = async (api, call) => {
   });
   const entry = api.catalog.requireTable(name);
   noteFields(entry, schema?.fields ?? []);
+  entry.layout = { timePartitioning, clustering };
   applyNotes(entry, notes, Date.now());
   return api.engine.use((connection) => tableResource(connection, api, name, entry));
 };
@@ -63,7 +71,14 @@ export const insertTable: Method = async (api, call) => {
 /** tables.patch: notes, and columns added at the end */
 export const patchTable: Method = async (api, call) => {
   const name = tableName(call);
-  const { tableReference: _, schema, view, ...notes } = parseBody(tableSchema, call.body);
+  const {
+    tableReference: _,
+    schema,
+    view,
+    timePartitioning: __,
+    clustering,
+    ...notes
+  } = parseBody(tableSchema, call.body);
   if (view !== undefined) throw notImplemented("changes of a view's query by tables.patch");
   return api.engine.use(async (connection) => {
     api.catalog.requireWritable(name.dataset);
@@ -73,6 +88,7 @@ export const patchTable: Method = async (api, call) => {
       await api.engine.write(() => addColumns(connection, api, name, fields));
       noteFields(entry, fields);
     }
+    if (clustering !== undefined) entry.layout = { ...entry.layout, clustering };
     applyNotes(entry, notes, Date.now());
     return tableResource(connection, api, name, entry);
   });
@@ -202,6 +218,7 @@ async function tableResource(
     selfLink: `${api.url}/bigquery/v2/projects/${api.project}/datasets/${dataset}/tables/${table}`,
     ...notesOf(entry),
     schema: { fields: await api.catalog.fields(connection, name) },
+    ...entry.layout,
     ...(entry.type === "VIEW" ? { view: { query: entry.definition, useLegacySql: false } } : {}),
     numRows: String(rows),
     numBytes: String(bytes),
