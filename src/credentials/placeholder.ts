@@ -1,7 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { promisify } from "node:util";
+import { readIfPresent, writeOnce } from "../config/write-once.ts";
 import { CredentialError } from "./credential.ts";
 
 /** What an agent holds in place of a credential: it opens nothing but the gateway's own token endpoint. */
@@ -82,31 +81,5 @@ async function create(file: string, project: string): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const keyId = randomUUID().replaceAll("-", "");
   const text = placeholderFile({ email: EMAIL, project, privateKey, keyId });
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomUUID()}`;
-  const handle = await open(temporary, "wx", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    // A link never replaces: of several processes that start at once, one wins and all read its file.
-    await link(temporary, file);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  } finally {
-    await rm(temporary);
-  }
-  return await readFile(file, "utf8");
-}
-
-async function readIfPresent(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  return await writeOnce(file, text, 0o600);
 }

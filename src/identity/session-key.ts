@@ -4,14 +4,12 @@ import {
   generateKeyPairSync,
   hash,
   type KeyObject,
-  randomUUID,
   sign,
   verify,
 } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { ConfigError } from "../config/errors.ts";
 import type { IdentityConfig } from "../config/identity.ts";
+import { readIfPresent, writeOnce } from "../config/write-once.ts";
 
 /** The gateways' key for session tokens (Ed25519, RFC 8032), and those that they had before. */
 export interface SessionKeys {
@@ -31,12 +29,12 @@ export async function openSessionKeys({
   keyFile,
   previousKeys,
 }: Pick<IdentityConfig["session"], "keyFile" | "previousKeys">): Promise<SessionKeys> {
-  const pem = (await readIfPresent(keyFile)) ?? (await create(keyFile));
+  const pem = (await readKeyFile(keyFile)) ?? (await create(keyFile));
   const own = readKey("identity.session.keyFile", keyFile, () => createPrivateKey(pem));
   const publicKey = createPublicKey(own);
   const keys = new Map<string, KeyObject>([[keyId(publicKey), publicKey]]);
   for (const file of previousKeys) {
-    const text = await readIfPresent(file);
+    const text = await readKeyFile(file);
     if (text === undefined)
       throw new ConfigError(`identity.session.previousKeys names ${file}, which does not exist: remove it`);
     const key = readKey("identity.session.previousKeys", file, () => createPublicKey(text));
@@ -74,31 +72,13 @@ function keyId(key: KeyObject): string {
 
 async function create(file: string): Promise<string> {
   const { privateKey } = generateKeyPairSync("ed25519");
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomUUID()}`;
-  const handle = await open(temporary, "wx", 0o600);
-  try {
-    await handle.writeFile(privateKey.export({ type: "pkcs8", format: "pem" }));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    // A link never replaces: of several gateways that start at once, one wins and all read its file.
-    await link(temporary, file);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  } finally {
-    await rm(temporary);
-  }
-  return await readFile(file, "utf8");
+  return await writeOnce(file, privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 0o600);
 }
 
-async function readIfPresent(file: string): Promise<string | undefined> {
+async function readKeyFile(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return await readIfPresent(file);
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new ConfigError(`${file} cannot be read: ${String(cause)}`, { cause });
   }
 }
