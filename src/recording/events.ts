@@ -28,8 +28,8 @@ export interface ChainLink {
   /** Counts the events of the chain from 0. */
   readonly sequence: number;
   /**
-   * Only of an event that came over Kafka and had to be cut for it: the hexadecimal SHA-256 of its canonical JSON as it was
-   * recorded. Its place can be checked with it, its content cannot.
+   * Only of an event that came over Kafka and is not there as it was recorded, since the topic takes no long ones: the
+   * hexadecimal SHA-256 that its canonical JSON had. Its place can be checked with it, its content cannot.
    */
   readonly cut?: string;
 }

@@ -70,6 +70,9 @@ function sorted(event: RecordedEvent, chain: ChainLink | undefined): object {
     }
     case "checkpoint":
       return sortedCheckpoint(event, chain);
+    default:
+      // Of a newer version: what is parsed keeps its order.
+      return JSON.parse(canonicalize(Object.assign({}, event, { chain }))) as object;
   }
 }
 
