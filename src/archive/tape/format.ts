@@ -2,7 +2,6 @@ import { canonicalize } from "../../recording/canonical.ts";
 import type { BodyChunk } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
-import { eventJson } from "../../recording/serialize.ts";
 
 /*
  * A tape: one session's recording in one file, NDJSON, each line canonical JSON (RFC 8785). The first line says what it is,
@@ -46,7 +45,8 @@ export const CHUNK_PREFIX = '{"bytes":"';
 
 /** A record's line, without its end. */
 export function recordLine(record: JournalRecord): string {
-  return record.kind === "event" ? eventJson(record.event) : chunkLine(record.chunk);
+  // Whatever an archive gave as an event, and not only what an event should have.
+  return record.kind === "event" ? canonicalize(record.event) : chunkLine(record.chunk);
 }
 
 function chunkLine({ bytes, direction, exchange, offset, sequence }: BodyChunk): string {

@@ -120,7 +120,10 @@ export class ChainCheck {
         return;
       }
     }
-    if (id !== this.#id) {
+    if (this.#next === 0 && sequence > 0 && this.#isOrigin(event)) {
+      this.#blame(event, "its place in the chain was changed");
+      this.#follow(event, undefined);
+    } else if (id !== this.#id) {
       this.#id = id;
       this.#follow(event, undefined);
     } else if (sequence === this.#next) this.#follow(event, before);
@@ -131,11 +134,14 @@ export class ChainCheck {
   #follow(event: Standing, before: Standing | undefined): void {
     if (this.#ended) this.#found("added", event, "it stands behind what is signed as the end of its chain");
     if (this.#next === 0) {
-      const isFirst = event.link.previous === chainOrigin(this.#id, this.session);
-      if (!isFirst) this.#blame(event, "it does not begin the chain that it names");
+      if (!this.#isOrigin(event)) this.#blame(event, "it does not begin the chain that it names");
     } else if (before === undefined) this.#mismatch(event);
     else this.#match(before);
     this.#stand(event);
+  }
+
+  #isOrigin({ link }: Linked): boolean {
+    return link.previous === chainOrigin(this.#id, this.session);
   }
 
   /** The event behind it vouches for one of those that stand. */

@@ -1,5 +1,5 @@
 import { canonicalize } from "../../recording/canonical.ts";
-import { recordHash, signedText } from "../../recording/chain.ts";
+import { chainOrigin, recordHash, signedText } from "../../recording/chain.ts";
 import type { BodyChunk, ChainHead, ChainLink, Checkpoint, RecordedEvent } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import { BodyCheck } from "./body-check.ts";
@@ -171,12 +171,15 @@ export class Verifier {
       return meant;
     }
     const { session: only } = this.#options;
-    if (only !== undefined && session !== only) {
+    const { id, sequence, previous } = event.link;
+    // A first event says by its digest whose chain it begins, whatever else it says.
+    const isOfOnly = only !== undefined && sequence === 0 && previous === chainOrigin(id, only);
+    if (only !== undefined && session !== only && !isOfOnly) {
       const message = `it is of ${session === undefined ? "no session" : `session ${session}`}, not of ${only}`;
       this.#tell({ kind: "added", ...event.place, message });
     }
-    const chain = new ChainCheck(event.link.id, session, this.#tell);
-    this.#chains.set(event.link.id, chain);
+    const chain = new ChainCheck(id, isOfOnly ? only : session, this.#tell);
+    this.#chains.set(id, chain);
     return chain;
   }
 

@@ -3,6 +3,7 @@ import type { PublicJwk } from "../../recording/keys/jwk.ts";
 import { manifestText, type TapeHeader, type TapeManifest } from "../tape/format.ts";
 import { parseLine, type TapeLine } from "../tape/read.ts";
 import { type Line, LineTooLong, readLines } from "../tape/read-lines.ts";
+import type { Problem } from "./problem.ts";
 import { TrustedKeys } from "./trusted-keys.ts";
 import { type Verdict, Verifier } from "./verifier.ts";
 
@@ -99,7 +100,14 @@ class TapeCheck {
   #asExported(verdict: Verdict): Verdict {
     const { is: manifest, line, sha256 } = this.#manifest ?? {};
     if (manifest === undefined || manifest.sha256 === sha256 || !verdict.intact) return verdict;
-    const problem = { kind: "changed", line, message: NOT_AS_EXPORTED } as const;
+    const { counts } = verdict;
+    const missing = manifest.events + manifest.chunks - counts.events - counts.chunks;
+    const problem: Problem =
+      missing > 0
+        ? { kind: "missing-end", line, message: `${missing} records are missing that were exported` }
+        : missing < 0
+          ? { kind: "added", line, message: `${-missing} records are there that were not exported` }
+          : { kind: "changed", line, message: NOT_AS_EXPORTED };
     return { ...verdict, intact: false, problems: [problem], problemCount: 1 };
   }
 
