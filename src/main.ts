@@ -6,6 +6,7 @@ import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
+import { keys } from "./commands/keys.ts";
 import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
@@ -13,6 +14,7 @@ import { serve } from "./commands/serve.ts";
 import { session } from "./commands/session.ts";
 import { sessions } from "./commands/sessions.ts";
 import { tail } from "./commands/tail.ts";
+import { verify } from "./commands/verify.ts";
 import { VERSION } from "./commands/version.ts";
 
 const cli = yargs(hideBin(process.argv))
@@ -27,9 +29,11 @@ const cli = yargs(hideBin(process.argv))
   .command(session)
   .command(sessions)
   .command(replay)
+  .command(verify)
   .command(archive)
   .command(tail)
   .command(ca)
+  .command(keys)
   .demandCommand(1, "Name a command.")
   .strict()
   .wrap(Math.min(110, process.stdout.columns ?? 110))

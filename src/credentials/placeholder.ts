@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { readIfPresent, writeOnce } from "../config/write-once.ts";
+import { createOnce } from "../files/create-once.ts";
 import { CredentialError } from "./credential.ts";
 
 /** What an agent holds in place of a credential: it opens nothing but the gateway's own token endpoint. */
@@ -81,5 +82,16 @@ async function create(file: string, project: string): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const keyId = randomUUID().replaceAll("-", "");
   const text = placeholderFile({ email: EMAIL, project, privateKey, keyId });
-  return await writeOnce(file, text, 0o600);
+  // Of several processes that start at once, all take the one that is in the file then.
+  await createOnce(file, text);
+  return await readFile(file, "utf8");
+}
+
+async function readIfPresent(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }

@@ -7,9 +7,10 @@ import {
   sign,
   verify,
 } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { ConfigError } from "../config/errors.ts";
 import type { IdentityConfig } from "../config/identity.ts";
-import { readIfPresent, writeOnce } from "../config/write-once.ts";
+import { createOnce } from "../files/create-once.ts";
 
 /** The gateways' key for session tokens (Ed25519, RFC 8032), and those that they had before. */
 export interface SessionKeys {
@@ -29,12 +30,12 @@ export async function openSessionKeys({
   keyFile,
   previousKeys,
 }: Pick<IdentityConfig["session"], "keyFile" | "previousKeys">): Promise<SessionKeys> {
-  const pem = (await readKeyFile(keyFile)) ?? (await create(keyFile));
+  const pem = (await readIfPresent(keyFile)) ?? (await create(keyFile));
   const own = readKey("identity.session.keyFile", keyFile, () => createPrivateKey(pem));
   const publicKey = createPublicKey(own);
   const keys = new Map<string, KeyObject>([[keyId(publicKey), publicKey]]);
   for (const file of previousKeys) {
-    const text = await readKeyFile(file);
+    const text = await readIfPresent(file);
     if (text === undefined)
       throw new ConfigError(`identity.session.previousKeys names ${file}, which does not exist: remove it`);
     const key = readKey("identity.session.previousKeys", file, () => createPublicKey(text));
@@ -72,13 +73,16 @@ function keyId(key: KeyObject): string {
 
 async function create(file: string): Promise<string> {
   const { privateKey } = generateKeyPairSync("ed25519");
-  return await writeOnce(file, privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 0o600);
+  // Of several gateways that start at once, all take the one key that is in the file then.
+  await createOnce(file, privateKey.export({ type: "pkcs8", format: "pem" }));
+  return await readFile(file, "utf8");
 }
 
-async function readKeyFile(file: string): Promise<string | undefined> {
+async function readIfPresent(file: string): Promise<string | undefined> {
   try {
-    return await readIfPresent(file);
+    return await readFile(file, "utf8");
   } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new ConfigError(`${file} cannot be read: ${String(cause)}`, { cause });
   }
 }

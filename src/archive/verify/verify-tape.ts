@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalize } from "../../recording/canonical.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
 import { manifestText, type TapeHeader, type TapeManifest } from "../tape/format.ts";
 import { parseLine, type TapeLine } from "../tape/read.ts";
@@ -62,6 +63,13 @@ class TapeCheck {
     }
     if (read.kind === "manifest" && this.#manifest === undefined) {
       this.#manifest = { is: read.manifest, line: number, sha256: this.#digest.digest("hex") };
+      if (canonicalize(read.manifest) !== bytes.toString("utf8")) {
+        this.#verifier.report({
+          kind: "changed",
+          line: number,
+          message: "it is not written as it was exported",
+        });
+      }
       return;
     }
     if (this.#manifest === undefined) this.#digest.update(bytes).update("\n");

@@ -1,8 +1,15 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { readdir, rename } from "node:fs/promises";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+} from "node:crypto";
+import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../../config/errors.ts";
-import { readIfPresent, writeBeside, writeOnce } from "../../config/write-once.ts";
+import { createOnce } from "../../files/create-once.ts";
+import { syncDirectory } from "../../files/sync-directory.ts";
 import { introduce, type PublicJwk, parseJwk, publicJwk, type Signer, signerOf } from "./jwk.ts";
 
 /*
@@ -38,7 +45,12 @@ export class SigningKeys implements Signer {
    */
   static async open(directory: string): Promise<SigningKeys> {
     const file = join(directory, PRIVATE);
-    const pem = (await read(file)) ?? (await writeOnce(file, newKey(), 0o600));
+    let pem = await read(file);
+    if (pem === undefined) {
+      // Of several processes that start at once, one makes the key, and all take it.
+      await createOnce(file, newKey());
+      pem = (await read(file)) ?? "";
+    }
     const keys = new SigningKeys(directory, pem);
     await keys.#publish();
     return keys;
@@ -73,10 +85,12 @@ export class SigningKeys implements Signer {
     const file = join(this.#directory, PRIVATE);
     const pem = newKey();
     const jwk = introduce(createPublicKey(pem), Date.now(), this.#signer);
-    const temporary = await writeBeside(file, pem, 0o600);
+    const next = join(this.#directory, `.${randomUUID()}.pem`);
+    await createOnce(next, pem);
     // Known before it signs.
-    await writeOnce(join(this.#directory, jwk.kid + PUBLIC), `${JSON.stringify(jwk)}\n`, 0o644);
-    await rename(temporary, file);
+    await createOnce(join(this.#directory, jwk.kid + PUBLIC), `${JSON.stringify(jwk)}\n`, 0o644);
+    await rename(next, file);
+    await syncDirectory(this.#directory);
     await this.refresh();
     return jwk;
   }
@@ -85,7 +99,7 @@ export class SigningKeys implements Signer {
     const file = join(this.#directory, this.kid + PUBLIC);
     if ((await read(file)) !== undefined) return;
     const jwk = introduce(createPublicKey(this.#pem), Date.now(), undefined);
-    await writeOnce(file, `${JSON.stringify(jwk)}\n`, 0o644);
+    await createOnce(file, `${JSON.stringify(jwk)}\n`, 0o644);
   }
 }
 
@@ -141,8 +155,9 @@ async function list(directory: string): Promise<string[]> {
 
 async function read(file: string): Promise<string | undefined> {
   try {
-    return await readIfPresent(file);
+    return await readFile(file, "utf8");
   } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new ConfigError(`${file} cannot be read: ${String(cause)}`, { cause });
   }
 }
