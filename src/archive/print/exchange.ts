@@ -1,4 +1,5 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
+import { PHASES } from "../../recording/phases.ts";
 import type { ArchivedExchange } from "../records.ts";
 import type { QueryParameter } from "../statement.ts";
 import { cellText } from "./cells.ts";
@@ -142,7 +143,10 @@ function factLines(exchange: ArchivedExchange, style: Style): string[] {
   const sides = [bodyFact("request", exchange.request), bodyFact("response", exchange.response)].filter(
     (part) => part !== "",
   );
-  const phases = Object.entries(exchange.phases).map(([name, time]) => `${name} ${formatDuration(time)}`);
+  const phases = PHASES.flatMap((name) => {
+    const time = exchange.phases[name];
+    return time === undefined ? [] : [`${name} ${formatDuration(time)}`];
+  });
   return [work, sides, phases]
     .filter((parts) => parts.length > 0)
     .map((parts) => style.paint("dim", visible(parts.join(", "))));
