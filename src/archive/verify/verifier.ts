@@ -227,18 +227,12 @@ export class Verifier {
     this.note({ kind: "not-sealed", session, chain: id, sequence: sealed, message });
   }
 
-  /** Where all chains have ended, a body without an exchange is nobody's. */
+  /** A gateway that was killed may have written a refusal's body, and not the event that ends it: nobody is accused of that. */
   #noteLeft(): void {
-    const allEnded = [...this.#chains.values()].every(({ ended }) => ended);
     for (const { place, begun } of this.#bodies.left()) {
-      if (allEnded && !begun) {
-        this.#tell({ kind: "added", ...place, message: "a body of no exchange that was recorded" });
-      } else
-        this.note({
-          kind: "unfinished",
-          ...place,
-          message: "an exchange without an end: no digest covers its body",
-        });
+      const of = begun ? "an exchange without an end" : "an exchange of which no event is there";
+      const message = `a body of ${of}: no digest covers it, since the gateway was killed, goes on with it, or never recorded it`;
+      this.note({ kind: "unfinished", ...place, message });
     }
   }
 }
