@@ -211,9 +211,11 @@ function headOf(of: Fields): RequestHead {
 }
 
 function headersOf(message: Fields): HeaderList {
-  return message
-    .list("http_headers")
-    .map((header) => [header.text("name") ?? "", header.text("value") ?? ""] as const);
+  return headerList(message, "http_headers");
+}
+
+function headerList(of: Fields, name: string): HeaderList {
+  return of.list(name).map((header) => [header.text("name") ?? "", header.text("value") ?? ""] as const);
 }
 
 function operationOf(of: Fields): OperationSummary {
@@ -278,6 +280,9 @@ function endOf(
     response: {
       ...bodyOf(unmapped, "response", unmapped.text("response_sha256")),
       headers: headersOf(of.object("http_response")),
+      ...(unmapped.texts("response_trailers") !== undefined && {
+        trailers: headerList(unmapped, "response_trailers"),
+      }),
     },
     phases: unmapped.object("phases").numbers(),
   };

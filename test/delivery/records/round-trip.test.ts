@@ -128,6 +128,7 @@ test("what is read back has its place in the chain, and the very text that the d
     { type: "identity.refused", time: 1_500, source, reason: "expired", suppressed: 3 },
     requested,
     completed,
+    { ...completed, response: { ...completed.response, trailers: [["grpc-status", "0"]] } },
     refusal(),
     { ...checkpoint, session, because: "session-end", last: true },
     { ...checkpoint, heads: [{ hash, id, sequence, session }] },

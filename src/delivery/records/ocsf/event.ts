@@ -142,6 +142,7 @@ type Attributes = Record<string, unknown>;
 const EXPENDABLE: readonly ((event: Attributes) => void)[] = [
   (event) => remove(event.http_request, "http_headers"),
   (event) => remove(event.http_response, "http_headers"),
+  (event) => remove(event.unmapped, "response_trailers"),
   (event) => remove(event.unmapped, "columns"),
   (event) => {
     const query = event.query_info as Attributes | undefined;

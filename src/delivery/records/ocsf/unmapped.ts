@@ -3,7 +3,7 @@ import type { BodySummary } from "../../../recording/events.ts";
 import type { Asked, Statement } from "../asked.ts";
 import type { Context, Place } from "./event.ts";
 import { type Json, json, member, part } from "./json.ts";
-import { type BoundHeaders, otherMethod } from "./objects.ts";
+import { type BoundHeaders, boundHeaders, otherMethod } from "./objects.ts";
 import { bounded, type End, jobOf, type Scene } from "./scene.ts";
 
 /** What OCSF has no place for. */
@@ -53,6 +53,7 @@ function ended(
     member(',"response_chunks":', response.chunks) +
     member(',"response_sha256":', response.sha256) +
     member(',"response_kept":', keptAs(response)) +
+    part(',"response_trailers":', response.trailers && (boundHeaders(response.trailers).list ?? "[]")) +
     // Its beginning was recorded, but was not at hand: the exchange's first event tells it.
     (isUnknown ? ',"request_unknown":true' : "") +
     part(',"phases":', phases === undefined ? undefined : JSON.stringify(phases))
