@@ -66,9 +66,9 @@ export class Chains {
     if (session === undefined || session === "") return this.#own;
     let chain = this.#bySession.get(session);
     if (chain === undefined) {
+      if (this.#bySession.size >= MAX_CHAINS) this.#endRested();
       chain = new Chain(session, this.#begun);
       this.#bySession.set(session, chain);
-      if (this.#bySession.size > MAX_CHAINS) this.#endRested();
     }
     return chain;
   }

@@ -165,3 +165,13 @@ test("an orderly stop signs all that was recorded", async (t) => {
     assert.equal(checkpoint.because, "gateway-stop");
   }
 });
+
+test("chains of very many sessions are bounded: those that rested longest are ended", async (t) => {
+  const { recorder, events } = await recording(t);
+  recorder.note(sessionStarted("first"));
+  await round(t);
+  for (let index = 0; index < 10_050; index++) recorder.note(sessionStarted(`s-${index}`));
+  const ended = (await events()).filter((event) => event.type === "checkpoint" && event.last);
+  assert.equal(ended.length, 100);
+  assert.ok(ended.some((event) => event.type === "checkpoint" && event.session === "first"));
+});
