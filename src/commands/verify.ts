@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { asText, writeAll } from "../archive/output.ts";
 import { styleFor } from "../archive/print/style.ts";
-import { verdictLines } from "../archive/print/verdict.ts";
+import { verificationLines } from "../archive/print/verification.ts";
 import { type ArchiveSearch, NO_SESSION } from "../archive/search.ts";
 import {
   ArchiveVerifier,
@@ -103,7 +103,9 @@ async function show(
   sessions?: number,
 ): Promise<void> {
   const lines =
-    json === undefined ? verdictLines(verdicts, styleFor(process.stdout), sessions) : [JSON.stringify(json)];
+    json === undefined
+      ? verificationLines(verdicts, styleFor(process.stdout), sessions)
+      : [JSON.stringify(json)];
   await writeAll(process.stdout, asText(lines));
   if (verdicts.some(({ intact }) => !intact)) process.exitCode = FAILED;
 }

@@ -11,7 +11,7 @@ type Shown = Verdict & { readonly session?: string };
  *
  * @param sessions how many were checked, when it was the whole archive: those that are well are not among the verdicts.
  */
-export function* verdictLines(
+export function* verificationLines(
   verdicts: readonly Shown[],
   style: Style,
   sessions?: number,
