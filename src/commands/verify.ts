@@ -64,8 +64,9 @@ async function verifyFile(file: string, given: Arguments): Promise<void> {
 async function verifyArchived(search: ArchiveSearch, directory: string, given: Arguments): Promise<void> {
   const keys = await trustedKeys(given.key, directory);
   const verifier = new ArchiveVerifier(search as ArchiveSearch & VerifiableArchive, keys);
-  if (given.what !== undefined && given.what !== NO_SESSION) {
-    const verdict = verifier.session(sessionOf(search, given.what));
+  if (given.what !== undefined) {
+    const session = given.what === NO_SESSION ? NO_SESSION : sessionOf(search, given.what);
+    const verdict = session === NO_SESSION ? verifier.own : verifier.session(session);
     await show([verdict], given.json === true ? verdict : undefined);
     return;
   }
@@ -73,7 +74,7 @@ async function verifyArchived(search: ArchiveSearch, directory: string, given: A
   const names = new Set(verifier.known);
   for (const { id } of search.sessions({ limit: Number.MAX_SAFE_INTEGER })) names.add(id);
   let done = 0;
-  for (const name of given.what === undefined ? names : []) {
+  for (const name of names) {
     const verdict = verifier.session(name);
     // What is well is only counted: there may be a million of them.
     if (!verdict.intact || verdict.notes.length > 0) verdicts.push(verdict);
