@@ -186,10 +186,13 @@ export class ArchiveStore {
         );
         break;
       }
+      case "checkpoint":
+        break;
       default:
         throw new TypeError("an event of a type that is not known");
     }
-    this.#blocks.add("session" in event ? event.session : NO_SESSION, positioned);
+    const session = "session" in event ? event.session : undefined;
+    this.#blocks.add(session ?? NO_SESSION, positioned);
   }
 
   #sessionOver(event: SessionEnded | SessionRevoked): void {

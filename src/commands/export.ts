@@ -16,6 +16,7 @@ import { Progress } from "../archive/export/progress.ts";
 import type { Selection } from "../archive/export/selection.ts";
 import type { ArchiveSearch } from "../archive/search.ts";
 import { parseSince } from "../archive/since.ts";
+import { openTapeSigner } from "../archive/tape/signer.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
@@ -68,12 +69,12 @@ export const exportCommand: CommandModule<object, Arguments> = {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => stop.abort(new Error("interrupted: the export was not finished")));
     }
-    await withSearch(given, async (search) => {
+    await withSearch(given, async (search, directory) => {
       const selection: Selection =
         given.id === undefined ? { kind: "window", ...window, user: given.user } : search.find(given.id);
       const notes = new Notes();
       const exported = FORMATS[given.format].export(selection, {
-        ...contextOf(given, search),
+        ...contextOf(given, search, directory),
         notes,
         signal: stop.signal,
       });
@@ -97,12 +98,13 @@ export const exportCommand: CommandModule<object, Arguments> = {
   },
 };
 
-function contextOf(given: Arguments, search: ArchiveSearch) {
+function contextOf(given: Arguments, search: ArchiveSearch, directory: string) {
   const { output, gzip } = given;
   return {
     search,
     version: VERSION,
     records: (session) => search.records(session),
+    signer: () => openTapeSigner(directory),
     options: {
       // The usual name of such a file says so.
       gzip: gzip ?? output?.endsWith(".gz") === true,

@@ -4,7 +4,7 @@ import { INTERCEPTED_HOSTS, routeHost } from "../bigquery/hosts.ts";
 import { ResumableUploads } from "../bigquery/uploads.ts";
 import { LeafStore } from "../certificates/leaf-store.ts";
 import { sharedSecret } from "../certificates/shared-secret.ts";
-import { journalDirectory } from "../config/paths.ts";
+import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { type Credentials, openCredentials } from "../credentials/per-group.ts";
 import { type KeyHolder, SessionPlaceholders } from "../credentials/session-placeholder.ts";
@@ -17,6 +17,7 @@ import type { SessionState } from "../identity/session-state.ts";
 import { Sessions } from "../identity/sessions.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { Journal } from "../recording/journal.ts";
+import { SigningKeys } from "../recording/keys/signing-keys.ts";
 import { Recorder } from "../recording/recorder.ts";
 import { type SessionCount, SessionCounts } from "../recording/session-counts.ts";
 import { uuidv7 } from "../recording/uuid.ts";
@@ -103,10 +104,14 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => journal.close());
   const { commitRequest, releaseResponse } = config.recording;
   const counts = new SessionCounts();
+  const signer = await SigningKeys.open(keysDirectory(config.dataDir));
   const recorder = new Recorder({
     ...{ journal, commitRequest, releaseResponse },
     onEnd: (ended) => counts.add(ended),
+    signer,
+    onError: (error) => log.error({ err: error }, "the key that signs recordings cannot be read anew"),
   });
+  starting.defer(() => recorder.close());
   const run = uuidv7();
   const { truncatedBytes } = journal.recovery;
   if (truncatedBytes > 0) log.warn({ truncatedBytes }, "cut off what the last run left half written");
@@ -178,6 +183,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     count: (session) => counts.of(session),
     async reload(next) {
       current = await open(next);
+      await signer.refresh();
     },
     async drain() {
       await gateway.drain(current.config.proxy.drainTimeout);

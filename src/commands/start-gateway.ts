@@ -5,11 +5,12 @@ import type { Logger } from "pino";
 import { type Archive, startArchive } from "../archive/archive.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
-import { journalDirectory } from "../config/paths.ts";
+import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl } from "../control/server.ts";
 import { type Delivery, startDelivery } from "../delivery/delivery.ts";
 import { isLoopback } from "../identity/loopback.ts";
+import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
@@ -94,6 +95,7 @@ export async function startGateway(
   const files = await openAgentFiles({ authority, config });
   const control = createControl({
     caPem,
+    keys: async () => (await knownKeys(keysDirectory(config.dataDir))).map(({ jwk }) => jwk),
     notReady: () => running.notReady() ?? sessions?.notReady(),
     warning: () => fillWarning(running.fill(), delivery),
     sessions: sessions?.routes(await agentFacts(files, caPem, proxy)),

@@ -14,6 +14,11 @@ export function archiveFile(dataDir: string): string {
   return join(dataDir, "archive.sqlite");
 }
 
+/** The keys that sign recordings, and the public ones of those that did. */
+export function keysDirectory(dataDir: string): string {
+  return join(dataDir, "keys");
+}
+
 /** Placeholder credentials for agents, and the CA bundle that they trust. */
 export function agentDirectory(dataDir: string): string {
   return join(dataDir, "agent");

@@ -1,9 +1,12 @@
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
+import type { PublicJwk } from "../recording/keys/jwk.ts";
 import { answerErrors, type SessionRoutesOptions, sessionRoutes } from "./session-routes.ts";
 
 export interface ControlOptions {
   readonly caPem: string;
+  /** The public keys that check recordings, as they are now. */
+  readonly keys: () => Promise<readonly PublicJwk[]>;
   /** Absent when the gateway can take traffic, else the reason why not. */
   readonly notReady: () => string | undefined;
   /** What will stop traffic before long, if nobody does anything; absent when nothing will. */
@@ -23,7 +26,14 @@ export interface Control {
 /** Milliseconds for a request to arrive. */
 const REQUEST_TIMEOUT = 30_000;
 
-export function createControl({ caPem, notReady, warning, sessions, onError }: ControlOptions): Control {
+export function createControl({
+  caPem,
+  keys,
+  notReady,
+  warning,
+  sessions,
+  onError,
+}: ControlOptions): Control {
   const server = fastify({ forceCloseConnections: true, requestTimeout: REQUEST_TIMEOUT });
   answerErrors(server, onError);
   server.get("/healthz", () => ({ status: "ok" }));
@@ -33,6 +43,10 @@ export function createControl({ caPem, notReady, warning, sessions, onError }: C
     return { status: "ok", warning: warning() };
   });
   server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem));
+  // Public, as keys are that check: RFC 7517, section 8.5.2, has the type.
+  server.get("/api/v1/keys", async (_request, reply) =>
+    reply.type("application/jwk-set+json").send(JSON.stringify({ keys: await keys() })),
+  );
   if (sessions === undefined) server.get("/api/v1/login", () => ({ issuers: [] }));
   else sessionRoutes(server, { ...sessions, onError });
   return {

@@ -13,10 +13,61 @@ export type RecordedEvent =
   | IdentityRefused
   | ExchangeRequested
   | ExchangeCompleted
-  | ExchangeDenied;
+  | ExchangeDenied
+  | Checkpoint;
+
+/** An event's place among those that one gateway recorded of one session, or of none; see `chains.ts`. */
+export interface ChainLink {
+  /** The chain's: UUID, version 7 (RFC 9562). */
+  readonly id: string;
+  /**
+   * Hexadecimal SHA-256 of the canonical JSON (RFC 8785) of the event in front of this one, its own place included; of a
+   * chain's first event, of what the chain is.
+   */
+  readonly previous: string;
+  /** Counts the events of the chain from 0. */
+  readonly sequence: number;
+  /**
+   * Only of an event that came over Kafka and is not there as it was recorded, since the topic takes no long ones: the
+   * hexadecimal SHA-256 that its canonical JSON had. Its place can be checked with it, its content cannot.
+   */
+  readonly cut?: string;
+}
+
+interface Chained {
+  /** Absent until it is recorded. */
+  readonly chain?: ChainLink;
+}
+
+/** Says, signed, that the chain is whole up to here. */
+export interface Checkpoint extends Chained {
+  readonly type: "checkpoint";
+  readonly time: number;
+  /** Absent in the gateway's own chain. */
+  readonly session?: string;
+  readonly because: "interval" | "session-end" | "idle" | "gateway-stop";
+  /** Whether nothing follows in this chain. */
+  readonly last: boolean;
+  /** Which key signs: its thumbprint (RFC 7638). */
+  readonly kid: string;
+  /** In the gateway's own chain: where those of sessions stood that were signed since the checkpoint before. */
+  readonly heads?: readonly ChainHead[];
+  /** Ed25519 (RFC 8032) of the canonical JSON of this event without this member; base64url. */
+  readonly signature: string;
+}
+
+/** Where a session's chain stood. */
+export interface ChainHead {
+  readonly id: string;
+  readonly session: string;
+  /** Of its last event then. */
+  readonly sequence: number;
+  /** Hexadecimal SHA-256 of that event's canonical JSON. */
+  readonly hash: string;
+}
 
 /** Written first by every run of a gateway: what an earlier run left open in this journal was cut short. */
-export interface GatewayStarted {
+export interface GatewayStarted extends Chained {
   readonly type: "gateway.started";
   readonly time: number;
   /** Unique to this run. */
@@ -26,15 +77,15 @@ export interface GatewayStarted {
   readonly truncatedBytes: number;
 }
 
-/** Written last by an orderly stop. */
-export interface GatewayStopped {
+/** Written last by an orderly stop, but for the last checkpoint. */
+export interface GatewayStopped extends Chained {
   readonly type: "gateway.stopped";
   readonly time: number;
   readonly gateway: string;
 }
 
 /** A session's first appearance in this run of the gateway; seen again after a restart, so readers keep the earliest. */
-export interface SessionStarted {
+export interface SessionStarted extends Chained {
   readonly type: "session.started";
   readonly time: number;
   readonly session: string;
@@ -70,7 +121,7 @@ export interface SessionRevoked extends OfSession {
   readonly by: Principal;
 }
 
-interface OfSession {
+interface OfSession extends Chained {
   readonly time: number;
   readonly session: string;
   readonly principal: Principal;
@@ -80,7 +131,7 @@ interface OfSession {
 }
 
 /** Somebody came without an identity that is known. Of many from one source, the first is told, and then how many more. */
-export interface IdentityRefused {
+export interface IdentityRefused extends Chained {
   readonly type: "identity.refused";
   readonly time: number;
   readonly source: Source;
@@ -163,7 +214,7 @@ export interface DecisionSummary {
 }
 
 /** Durable before the first byte of the request leaves for upstream; request body chunks follow it in the journal. */
-export interface ExchangeRequested {
+export interface ExchangeRequested extends Chained {
   readonly type: "exchange.requested";
   readonly time: number;
   /** UUID, version 7 (RFC 9562). */
@@ -212,7 +263,7 @@ export interface ExchangeDenied extends ExchangeEnd {
   readonly refused?: { readonly user?: string; readonly source: Source; readonly request: RequestHead };
 }
 
-interface ExchangeEnd {
+interface ExchangeEnd extends Chained {
   readonly time: number;
   readonly exchange: string;
   /** Absent when refused before a session was known. */

@@ -11,7 +11,7 @@ import { formatUuid, parseUuid } from "./uuid.ts";
  *   9  u8×3 zero
  *  12  payload
  *
- * An event's payload is its JSON. A body's payload is the exchange id (16 bytes), the chunk's sequence (u32), its byte
+ * An event's payload is its canonical JSON (RFC 8785). A body's payload is the exchange id (16 bytes), the chunk's sequence (u32), its byte
  * offset in the body (u64), then the bytes.
  */
 export const FRAME_HEADER = 12;
@@ -26,6 +26,9 @@ const RESPONSE_BODY = 3;
 export type JournalRecord =
   | { readonly kind: "event"; readonly event: RecordedEvent }
   | { readonly kind: "body"; readonly chunk: BodyChunk };
+
+/** A record as it is appended: an event also as its canonical JSON. */
+export type Appended = JournalRecord | { readonly kind: "json"; readonly json: string };
 
 /** A body of at most so many bytes lies in its frame; a longer one is written from where it is. */
 const COPIED = 8 * 1024;

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { type JournalError, journalError } from "./errors.ts";
-import type { JournalRecord } from "./frame.ts";
+import type { Appended } from "./frame.ts";
 import { type Recovery, recover } from "./recovery.ts";
 import { SegmentFile, SyncError } from "./segment-file.ts";
 import { listSegments } from "./segments.ts";
@@ -130,7 +130,7 @@ export class Journal {
    *
    * @throws {JournalError} when broken or closed.
    */
-  append(record: JournalRecord): void {
+  append(record: Appended): void {
     if (this.#state === "broken" || this.#state === "closed") throw this.#refusal();
     this.#writes.append(record);
   }

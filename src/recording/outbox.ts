@@ -1,4 +1,5 @@
-import { bodyRoom, encodeBody, encodeEvent, eventRoom, isCopied, type JournalRecord } from "./frame.ts";
+import { type Appended, bodyRoom, encodeBody, encodeEvent, eventRoom, isCopied } from "./frame.ts";
+import { eventJson } from "./serialize.ts";
 
 /** Bytes of a page. */
 const PAGE = 64 * 1024;
@@ -27,9 +28,9 @@ export class Outbox {
   }
 
   /** Adds a record's frame. A large body is not copied: its bytes must not change until they are written. */
-  add(record: JournalRecord): void {
-    if (record.kind === "event") {
-      const json = JSON.stringify(record.event);
+  add(record: Appended): void {
+    if (record.kind !== "body") {
+      const json = record.kind === "json" ? record.json : eventJson(record.event);
       const room = eventRoom(json);
       const own = this.#ownBuffer(room);
       if (own === undefined) this.#took(encodeEvent(json, this.#page, this.#used));

@@ -1,5 +1,17 @@
 import type { Phase, Phases } from "./events.ts";
 
+/** In the order of an exchange's way; recordings have them in that of the alphabet. */
+export const PHASES: readonly Phase[] = [
+  "receive",
+  "decide",
+  "commit",
+  "credential",
+  "upstreamFirstByte",
+  "upstream",
+  "release",
+  "total",
+];
+
 /** Says where an exchange's time went: at each moment it is in one phase. */
 export class PhaseClock {
   readonly #began = performance.now();

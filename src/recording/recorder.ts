@@ -1,4 +1,6 @@
 import { createHash, type Hash, hash } from "node:crypto";
+import type { Chain } from "./chain.ts";
+import { Chains, type ChainsOptions } from "./chains.ts";
 import type {
   BodySummary,
   Direction,
@@ -12,7 +14,7 @@ import type { Durability, Journal } from "./journal.ts";
 import { PhaseClock, type RunningPhase } from "./phases.ts";
 import { uuidv7 } from "./uuid.ts";
 
-export interface RecorderOptions {
+export interface RecorderOptions extends Pick<ChainsOptions, "signer" | "onError" | "interval"> {
   readonly journal: Journal;
   /** What a request waits for before it is forwarded. */
   readonly commitRequest: Durability;
@@ -39,9 +41,11 @@ const CHUNK = 256 * 1024;
 /** Writes down what passes a gateway. */
 export class Recorder {
   readonly #options: RecorderOptions;
+  readonly #chains: Chains;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#chains = new Chains(options);
   }
 
   /** Whether exchanges can be recorded now; if not, none may begin. */
@@ -50,12 +54,19 @@ export class Recorder {
   }
 
   exchange(session: string | undefined): ExchangeRecording {
-    return new ExchangeRecording(this.#options, session);
+    return new ExchangeRecording(this.#options, this.#chains, session);
   }
 
   /** Appends an event that nothing waits for. */
   note(event: RecordedEvent): void {
-    this.#options.journal.append({ kind: "event", event });
+    const chain = this.#chains.of("session" in event ? event.session : undefined);
+    this.#chains.add(chain, event);
+    if (event.type === "session.ended" || event.type === "session.revoked") this.#chains.endSession(chain);
+  }
+
+  /** Signs all that was recorded. Nothing is recorded behind it. */
+  close(): void {
+    this.#chains.close();
   }
 }
 
@@ -74,6 +85,8 @@ type EndFields = Omit<
 export class ExchangeRecording {
   readonly id = uuidv7();
   readonly #options: RecorderOptions;
+  readonly #chains: Chains;
+  readonly #chain: Chain;
   readonly #session: string | undefined;
   readonly #clock = new PhaseClock();
   readonly #request: BodyRecording;
@@ -81,8 +94,10 @@ export class ExchangeRecording {
   #statement = false;
   readonly #response: BodyRecording;
 
-  constructor(options: RecorderOptions, session: string | undefined) {
+  constructor(options: RecorderOptions, chains: Chains, session: string | undefined) {
     this.#options = options;
+    this.#chains = chains;
+    this.#chain = chains.of(session);
     this.#session = session;
     this.#request = new BodyRecording(options.journal, this.id, "request");
     this.#response = new BodyRecording(options.journal, this.id, "response");
@@ -118,7 +133,7 @@ export class ExchangeRecording {
       operation: fields.operation,
       decision: fields.decision,
     };
-    journal.append({ kind: "event", event });
+    this.#chains.add(this.#chain, event);
     this.#begun = true;
     const { sql, dryRun } = fields.operation;
     this.#statement = sql !== undefined && dryRun !== true && fields.decision.effect === "allow";
@@ -204,7 +219,7 @@ export class ExchangeRecording {
       response: bytes,
     });
     // JSON leaves out what is undefined.
-    this.#options.journal.append({ kind: "event", event: event as ExchangeCompleted | ExchangeDenied });
+    this.#chains.add(this.#chain, event as ExchangeCompleted | ExchangeDenied);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { JournalError } from "./errors.ts";
-import type { JournalRecord } from "./frame.ts";
+import type { Appended } from "./frame.ts";
 import { type Batch, Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { SegmentFile } from "./segment-file.ts";
@@ -90,7 +90,7 @@ export class WriteLane {
     return this.#writing;
   }
 
-  append(record: JournalRecord): void {
+  append(record: Appended): void {
     this.#outbox.add(record);
     this.#linger ??= setTimeout(() => this.#lingered(), LINGER);
   }

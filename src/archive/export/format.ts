@@ -1,5 +1,6 @@
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { ArchiveSearch } from "../search.ts";
+import type { TapeSigner } from "../tape/write.ts";
 import type { Notes } from "./notes.ts";
 import type { Selection } from "./selection.ts";
 
@@ -39,6 +40,8 @@ export interface ExportContext {
   readonly search: ArchiveSearch;
   /** A session's records as its gateways' journals had them. */
   records(session: string): Iterable<JournalRecord>;
+  /** Who signs tapes. @throws {ConfigError} when its keys cannot be used. */
+  signer(): Promise<TapeSigner>;
   /** bqtape's. */
   readonly version: string;
   readonly options: ExportOptions;

@@ -4,10 +4,11 @@ import { har } from "./har.ts";
 import { json, ndjson } from "./json.ts";
 import { ocsf } from "./ocsf.ts";
 import { parquet } from "./parquet.ts";
+import { tape } from "./tape.ts";
 import { warc } from "./warc.ts";
 
 /** Every format by the name that `--format` knows it by. */
-export const FORMATS = { json, ndjson, csv, ocsf, har, warc, parquet } as const satisfies Readonly<
+export const FORMATS = { json, ndjson, csv, ocsf, har, warc, parquet, tape } as const satisfies Readonly<
   Record<string, Format>
 >;
 

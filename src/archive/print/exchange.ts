@@ -1,4 +1,5 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
+import { PHASES } from "../../recording/phases.ts";
 import type { ArchivedExchange } from "../records.ts";
 import type { QueryParameter } from "../statement.ts";
 import {
@@ -86,7 +87,10 @@ function recordedLines(exchange: ArchivedExchange, style: Style): string[] {
 }
 
 function phaseFacts({ phases }: ArchivedExchange): string[] {
-  return Object.entries(phases).map(([name, time]) => `${name} ${formatDuration(time)}`);
+  return PHASES.flatMap((name) => {
+    const time = phases[name];
+    return time === undefined ? [] : [`${name} ${formatDuration(time)}`];
+  });
 }
 
 function bodyFact(side: string, body: ArchivedExchange["request"]): string {

@@ -79,6 +79,7 @@ export const EVENT_NAMES = [
   "exchange.denied",
   "tunnel.closed",
   "recording.gap",
+  "checkpoint",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 

@@ -1,6 +1,6 @@
-import type { GatewayStarted, GatewayStopped } from "../../recording/events.ts";
+import type { Checkpoint, GatewayStarted, GatewayStopped } from "../../recording/events.ts";
 import { APPLICATION_ERROR, LIFECYCLE } from "./ocsf/classes.ts";
-import { baseEvent, type Context, fitEvent, product } from "./ocsf/event.ts";
+import { baseEvent, type Context, chainMembers, fitEvent, product } from "./ocsf/event.ts";
 import type { Json } from "./ocsf/json.ts";
 import { short } from "./text.ts";
 
@@ -21,7 +21,30 @@ export function gatewayEvent(context: Context, event: GatewayStarted | GatewaySt
   });
   const rest = {
     gateway_run: event.gateway,
+    ...chainMembers(context),
     truncated_bytes: started ? event.truncatedBytes : undefined,
+  };
+  return fitEvent(`${base}${SUCCESS},"app":${product(context)},"unmapped":${JSON.stringify(rest)}}`);
+}
+
+/** The value of a checkpoint's event: OCSF Application Lifecycle. */
+export function checkpointEvent(context: Context, event: Checkpoint): Json {
+  const { because, heads, kid, last, session, signature } = event;
+  const what = session === undefined ? "the gateway's own events" : `session ${session}`;
+  const base = baseEvent(context, {
+    activity: { class: LIFECYCLE, id: 99 },
+    severity: "informational",
+    message: `bqtape signed the recording of ${what}`,
+    session,
+  });
+  const rest = {
+    gateway_run: context.run?.gateway,
+    ...chainMembers(context),
+    checkpoint_because: because,
+    checkpoint_last: last,
+    checkpoint_key: kid,
+    checkpoint_signature: signature,
+    checkpoint_heads: heads,
   };
   return fitEvent(`${base}${SUCCESS},"app":${product(context)},"unmapped":${JSON.stringify(rest)}}`);
 }

@@ -1,5 +1,7 @@
+import { recordHash } from "../../recording/chain.ts";
 import type {
   BodySummary,
+  Checkpoint,
   DecisionSummary,
   ExchangeCompleted,
   ExchangeDenied,
@@ -12,6 +14,7 @@ import type {
   SessionEnded,
   Source,
 } from "../../recording/events.ts";
+import { eventJson } from "../../recording/serialize.ts";
 import { type Fields, fields } from "./fields.ts";
 import type { SessionEvent } from "./ocsf.ts";
 import type { EventMessage } from "./read.ts";
@@ -35,7 +38,26 @@ export type ToldEvent =
  * beyond the first few, very long names; SQL is whole in the request's body. Never throws: what an event does not say is
  * left out, or empty.
  */
-export function recordedEvent({ name, subject = "", event }: EventMessage): ToldEvent {
+export function recordedEvent(message: EventMessage): ToldEvent {
+  const told = toldEvent(message);
+  if (told.type === "recording.gap" || told.type === "exchange.incomplete") return told;
+  const unmapped = fields(message.event).object("unmapped");
+  const id = unmapped.text("chain_uid");
+  const previous = unmapped.text("chain_previous");
+  const sequence = unmapped.number("chain_sequence");
+  if (id === undefined || previous === undefined || sequence === undefined) return told;
+  const chain = { id, previous, sequence };
+  const placed = { ...told, chain };
+  const hash = unmapped.text("chain_hash");
+  const whole = hash === undefined || recordHash(eventJson(placed)) === hash;
+  return whole ? placed : { ...told, chain: { ...chain, cut: hash } };
+}
+
+function toldEvent({
+  name,
+  subject = "",
+  event,
+}: Pick<EventMessage, "name" | "subject" | "event">): ToldEvent {
   const of = fields(event);
   const time = of.number("time") ?? 0;
   const unmapped = of.object("unmapped");
@@ -70,12 +92,34 @@ export function recordedEvent({ name, subject = "", event }: EventMessage): Told
     }
     case "exchange.requested":
       return requestedOf(of, time, subject);
+    case "checkpoint":
+      return checkpointOf(of, time);
     default:
       if (unmapped.text("outcome") === "incomplete") {
         return { type: "exchange.incomplete", time, exchange: subject };
       }
       return endOf(of, time, subject, name === "exchange.denied");
   }
+}
+
+function checkpointOf(of: Fields, time: number): Checkpoint {
+  const unmapped = of.object("unmapped");
+  const heads = unmapped.list("checkpoint_heads").map((head) => ({
+    hash: head.text("hash") ?? "",
+    id: head.text("id") ?? "",
+    sequence: head.number("sequence") ?? 0,
+    session: head.text("session") ?? "",
+  }));
+  return {
+    type: "checkpoint",
+    time,
+    ...present({ session: of.object("metadata").text("correlation_uid") }),
+    because: (unmapped.text("checkpoint_because") ?? "interval") as Checkpoint["because"],
+    last: unmapped.truth("checkpoint_last"),
+    kid: unmapped.text("checkpoint_key") ?? "",
+    ...(heads.length > 0 && { heads }),
+    signature: unmapped.text("checkpoint_signature") ?? "",
+  };
 }
 
 function sessionOf(of: Fields, type: SessionEvent["type"], time: number, session: string): SessionEvent {
@@ -167,9 +211,11 @@ function headOf(of: Fields): RequestHead {
 }
 
 function headersOf(message: Fields): HeaderList {
-  return message
-    .list("http_headers")
-    .map((header) => [header.text("name") ?? "", header.text("value") ?? ""] as const);
+  return headerList(message, "http_headers");
+}
+
+function headerList(of: Fields, name: string): HeaderList {
+  return of.list(name).map((header) => [header.text("name") ?? "", header.text("value") ?? ""] as const);
 }
 
 function operationOf(of: Fields): OperationSummary {
@@ -234,6 +280,9 @@ function endOf(
     response: {
       ...bodyOf(unmapped, "response", unmapped.text("response_sha256")),
       headers: headersOf(of.object("http_response")),
+      ...(unmapped.texts("response_trailers") !== undefined && {
+        trailers: headerList(unmapped, "response_trailers"),
+      }),
     },
     phases: unmapped.object("phases").numbers(),
   };

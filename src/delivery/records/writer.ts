@@ -1,5 +1,7 @@
+import { recordHash } from "../../recording/chain.ts";
 import type {
   BodyChunk,
+  Checkpoint,
   ExchangeRequested,
   GatewayStarted,
   GatewayStopped,
@@ -7,6 +9,7 @@ import type {
   RecordedEvent,
 } from "../../recording/events.ts";
 import type { Batch, Positioned } from "../../recording/reader.ts";
+import { eventJson } from "../../recording/serialize.ts";
 import { askedOf, askedOfRefused, BOUNDS } from "./asked.ts";
 import { beginning, chunkRecord, closingRecord } from "./body-records.ts";
 import { answerOf, closings, type EndEvent, endName, endOf } from "./ends.ts";
@@ -14,6 +17,7 @@ import { beginId, endId, eventRecord } from "./event-records.ts";
 import type { EventName, TopicRecord } from "./headers.ts";
 import {
   type Context,
+  checkpointEvent,
   type End,
   exchangeEvent,
   gapEvent,
@@ -171,6 +175,9 @@ export class TopicWriter {
       case "gateway.stopped":
         if (!again) this.#gateway(event, at, into);
         break;
+      case "checkpoint":
+        if (!again) this.#checkpoint(event, at, into);
+        break;
       default:
         throw new TypeError("an event of a type that is not known");
     }
@@ -186,21 +193,28 @@ export class TopicWriter {
   #gateway(event: GatewayStarted | GatewayStopped, at: number, into: TopicRecord[]): void {
     const gateway = short(event.gateway, BOUNDS.name);
     const id = `${gateway}/${event.type === "gateway.started" ? "started" : "stopped"}`;
-    const context = this.#context(event.type, id, event.time, at);
+    const context = this.#context(event.type, id, event.time, at, event);
     const address = { key: this.#source, subject: gateway };
     into.push(eventRecord(context, address, gatewayEvent(context, { ...event, gateway })));
+  }
+
+  #checkpoint(event: Checkpoint, at: number, into: TopicRecord[]): void {
+    const session = boundSession(event.session);
+    const context = this.#context("checkpoint", this.#placeId(at), event.time, at, event);
+    const address = { key: session ?? this.#source, ...(session !== undefined && { subject: session }) };
+    into.push(eventRecord(context, address, checkpointEvent(context, event)));
   }
 
   #session(event: SessionEvent, at: number, into: TopicRecord[]): void {
     const session = boundSession(event.session) ?? "unknown";
     const principal = this.#sessions.begin(session, event.principal);
-    const context = this.#context(event.type, this.#placeId(at), event.time, at);
+    const context = this.#context(event.type, this.#placeId(at), event.time, at, event);
     const value = sessionEvent(context, { ...event, session }, principal);
     into.push(eventRecord(context, { key: session, subject: session }, value));
   }
 
   #refused(event: IdentityRefused, at: number, into: TopicRecord[]): void {
-    const context = this.#context(event.type, this.#placeId(at), event.time, at);
+    const context = this.#context(event.type, this.#placeId(at), event.time, at, event);
     into.push(eventRecord(context, { key: this.#source }, refusedEvent(context, event)));
   }
 
@@ -211,10 +225,11 @@ export class TopicWriter {
     this.#open.begin(exchange, session, at, asked);
     if (again) return;
     const principal = this.#principal(session);
-    const context = this.#context("exchange.requested", beginId(exchange), time, at);
+    const context = this.#context("exchange.requested", beginId(exchange), time, at, event);
     const { headers } = event.request;
-    const value = exchangeEvent(context, { exchange, session, principal, asked, headers });
-    into.push(eventRecord(context, { key: session ?? exchange, subject: exchange }, value));
+    const address = { key: session ?? exchange, subject: exchange };
+    const scene = { exchange, session, principal, asked, headers };
+    into.push(eventRecord(context, address, exchangeEvent(context, scene)));
   }
 
   #ended(event: EndEvent, at: number, again: boolean, into: TopicRecord[]): void {
@@ -236,10 +251,9 @@ export class TopicWriter {
       answer,
     };
     into.push(...closings(this.#source, event, asked));
-    const context = this.#context(endName(event, asked), endId(exchange), time, at);
-    into.push(
-      eventRecord(context, { key: session ?? exchange, subject: exchange }, exchangeEvent(context, scene)),
-    );
+    const context = this.#context(endName(event, asked), endId(exchange), time, at, event);
+    const address = { key: session ?? exchange, subject: exchange };
+    into.push(eventRecord(context, address, exchangeEvent(context, scene)));
   }
 
   /** Says the end of an exchange in its own words' place: its gateway ended before it could. */
@@ -278,9 +292,16 @@ export class TopicWriter {
     return `${this.#run?.gateway ?? this.#source}/${at}`;
   }
 
-  #context(name: EventName, id: string, time: number, sequence: number): Context {
-    return { id, name, time, sequence, source: this.#source, run: this.#run };
+  /** @param event absent of what was not recorded as one. */
+  #context(name: EventName, id: string, time: number, sequence: number, event?: RecordedEvent): Context {
+    const place = event && placeOf(event);
+    return { id, name, time, sequence, source: this.#source, run: this.#run, place };
   }
+}
+
+/** An event's place in the recording, and the digest by which its reader knows whether it has the whole of it. */
+function placeOf(event: RecordedEvent): Context["place"] {
+  return event.chain && { ...event.chain, hash: recordHash(eventJson(event)) };
 }
 
 function boundSession(session: string | undefined): string | undefined {

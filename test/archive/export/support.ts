@@ -5,6 +5,7 @@ import { FORMATS, type FormatName } from "../../../src/archive/export/formats.ts
 import { Notes } from "../../../src/archive/export/notes.ts";
 import type { Selection, Window } from "../../../src/archive/export/selection.ts";
 import { ArchiveSearch } from "../../../src/archive/search.ts";
+import { openTapeSigner } from "../../../src/archive/tape/signer.ts";
 import { startSandbox } from "../../../src/sandbox/sandbox.ts";
 import { type AgentRequest, ask, gatewayUnderTest, testConfig } from "../../support/gateway.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
@@ -87,6 +88,7 @@ async function withContext<T>(
     return await use(selection, {
       search,
       records: (session) => search.records(session),
+      signer: () => openTapeSigner(dataDir),
       version: "1.2.3",
       options: { gzip: false, nullText: "", spreadsheetSafe: false, ...options },
       notes: new Notes(),

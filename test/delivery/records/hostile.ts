@@ -51,6 +51,7 @@ export class Hostile {
     const random = this.#random;
     if (random.once(8)) journal.events(this.#session());
     if (random.once(8)) journal.events(this.#later());
+    if (random.once(8)) journal.events(this.#checkpoint());
     if (random.once(16)) journal.gap(1 + random.integer(1_000), random.pick(["damaged", "missing"]));
     const exchange = this.#exchange();
     if (random.once(6)) {
@@ -118,6 +119,26 @@ export class Hostile {
         ...(this.#random.once(2) && { userAgent: this.text() }),
       }),
     ])();
+  }
+
+  #checkpoint(): RecordedEvent {
+    const head = () => ({
+      hash: this.text(64),
+      id: this.text(36),
+      sequence: 3,
+      session: this.#sessionName(),
+    });
+    return {
+      type: "checkpoint",
+      time: this.#time(),
+      because: this.#random.pick(["interval", "session-end", "idle", "gateway-stop"]),
+      last: this.#random.once(2),
+      kid: this.text(43),
+      signature: this.text(86),
+      ...(this.#random.once(2) && { session: this.#sessionName() }),
+      ...(this.#random.once(2) && { heads: [head()] }),
+      chain: { id: this.text(36), previous: "ab".repeat(32), sequence: this.#random.integer(9) },
+    };
   }
 
   #session(): SessionStarted {

@@ -5,8 +5,11 @@ import type { TopicRecord } from "../../../src/delivery/records/headers.ts";
 import { readRecord } from "../../../src/delivery/records/read.ts";
 import { recordedEvent, type ToldEvent } from "../../../src/delivery/records/recorded.ts";
 import { TopicWriter } from "../../../src/delivery/records/writer.ts";
-import type { RecordedEvent } from "../../../src/recording/events.ts";
+import { canonicalize } from "../../../src/recording/canonical.ts";
+import { recordHash } from "../../../src/recording/chain.ts";
+import type { Checkpoint, RecordedEvent } from "../../../src/recording/events.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
+import { eventJson } from "../../../src/recording/serialize.ts";
 import {
   gatewayStarted,
   HandWrittenJournal,
@@ -99,6 +102,74 @@ test("what a gateway recorded is what a reader of the topic gets back", () => {
   assert.deepEqual(told(writeAll(new MemoryJournal().events(...events))), events);
 });
 
+const link = { id: "018bcfe5-6800-7000-8000-000000000001", previous: "ab".repeat(32) };
+const head = { ...link, hash: "cd".repeat(32), session, sequence: 4 };
+const checkpoint: Checkpoint = {
+  type: "checkpoint",
+  time: 5_000,
+  because: "interval",
+  last: false,
+  kid: "k".repeat(43),
+  signature: "s".repeat(86),
+};
+
+/** The events with places in one chain. */
+function chained(events: readonly RecordedEvent[]): RecordedEvent[] {
+  return events.map((event, sequence) => ({ ...event, chain: { ...link, sequence } }));
+}
+
+test("what is read back has its place in the chain, and the very text that the digest is of", () => {
+  const { requested, completed } = query({ session });
+  const { hash, id, sequence } = head;
+  const events = chained([
+    gatewayStarted("run", 1_000),
+    sessionStarted(session),
+    { type: "session.ended", time: 1_300, session, principal: ANN, because: "owner" },
+    { type: "identity.refused", time: 1_500, source, reason: "expired", suppressed: 3 },
+    requested,
+    completed,
+    { ...completed, response: { ...completed.response, trailers: [["grpc-status", "0"]] } },
+    refusal(),
+    { ...checkpoint, session, because: "session-end", last: true },
+    { ...checkpoint, heads: [{ hash, id, sequence, session }] },
+    { type: "gateway.stopped", time: 9_000, gateway: "run" },
+  ]);
+  const back = told(writeAll(new MemoryJournal().events(...events)));
+  assert.deepEqual(
+    back.map((event) => canonicalize(event)),
+    events.map((event) => canonicalize(event)),
+  );
+});
+
+test("an event that was cut for the topic is read back with the digest that it had; others need none", () => {
+  const { requested, completed } = query({ session, sql: "x".repeat(16_000) });
+  const [begin, end] = chained([requested, completed]);
+  assert.ok(begin !== undefined && end !== undefined);
+  const [cut, whole] = told(writeAll(new MemoryJournal().events(begin, end)));
+  assert.ok(cut !== undefined && "chain" in cut && whole !== undefined && "chain" in whole);
+  assert.equal(cut.chain?.cut, recordHash(eventJson(begin)));
+  assert.equal(whole.chain?.cut, undefined);
+});
+
+test("of a hostile journal, what does not say that it was cut is read back to the letter", () => {
+  const { records } = hostileJournal(new Random(3), 60);
+  const journal = new MemoryJournal();
+  const texts = new Set<string>();
+  for (const [sequence, { record }] of records.entries()) {
+    if (record.kind !== "event") continue;
+    const event = { ...record.event, chain: { ...link, sequence } };
+    texts.add(eventJson(event));
+    journal.events(JSON.parse(eventJson(event)) as RecordedEvent);
+  }
+  let whole = 0;
+  for (const event of told(writeAll(journal))) {
+    if (!("chain" in event) || event.chain === undefined || event.chain.cut !== undefined) continue;
+    assert.ok(texts.has(eventJson(event)));
+    whole += 1;
+  }
+  assert.ok(whole > 0);
+});
+
 test("a tunnel is read back as one", () => {
   const { requested, completed } = query({ session, operation: { name: "tunnel" } });
   const { sql: _, project: __, ...operation } = requested.operation;
@@ -130,7 +201,7 @@ test("what a crash cut short is read back as incomplete, and a gap as a gap", ()
 
 test("of a hostile journal each event is read back as one of its type", () => {
   const types = new Set(told(writeAll(hostileJournal(new Random(9), 200))).map(({ type }) => type));
-  assert.equal(types.size, 12);
+  assert.equal(types.size, 13);
 });
 
 test("from a journal's files to the topics and back, every body is sound, whatever the segments and batches", () => {

@@ -10,7 +10,7 @@ import { wholeMilliseconds } from "../headers.ts";
 import type { KnownPrincipal } from "../sessions.ts";
 import { short } from "../text.ts";
 import { AUTHENTICATION, AUTHENTICATION_ACTIVITY } from "./classes.ts";
-import { baseEvent, type Context, fitEvent } from "./event.ts";
+import { baseEvent, type Context, chainMembers, fitEvent } from "./event.ts";
 import { type Json, part } from "./json.ts";
 import { sourceEndpoint, userOf } from "./objects.ts";
 import { bounded } from "./scene.ts";
@@ -48,6 +48,7 @@ export function sessionEvent(context: Context, event: SessionEvent, principal: K
     ...network(context, userAgent),
     unmapped: {
       gateway_run: context.run?.gateway,
+      ...chainMembers(context),
       groups_left_out: principal.moreGroups,
       agent: bounded(started?.agent),
       purpose: bounded(started?.purpose),
@@ -80,7 +81,7 @@ export function refusedEvent(context: Context, event: IdentityRefused): Json {
     status_code: short(reason, BOUNDS.name),
     ...DENIED,
     ...network(context, userAgent),
-    unmapped: { gateway_run: context.run?.gateway, suppressed },
+    unmapped: { gateway_run: context.run?.gateway, ...chainMembers(context), suppressed },
   };
   return fitEvent(
     `${base},"user":${userOf(undefined, undefined)},"src_endpoint":${sourceEndpoint(source)},${members(rest)}}`,

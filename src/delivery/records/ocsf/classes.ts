@@ -58,12 +58,12 @@ export const AUTHENTICATION: EventClass = {
   activities: { 1: "Logon", 2: "Logoff", 99: "Session Renewal" },
 };
 
-/** Start and stop of a gateway. */
+/** Start and stop of a gateway, and what it signs. */
 export const LIFECYCLE: EventClass = {
   uid: 6002,
   name: "Application Lifecycle",
   category: APPLICATION,
-  activities: { 3: "Start", 4: "Stop" },
+  activities: { 3: "Start", 4: "Stop", 99: "Checkpoint" },
 };
 
 /** Gaps in a recording. */

@@ -1,3 +1,4 @@
+import type { ChainLink } from "../../../recording/events.ts";
 import { ceType, type EventName, wholeMilliseconds } from "../headers.ts";
 import { oneLine, short } from "../text.ts";
 import type { Activity } from "./activity.ts";
@@ -17,7 +18,12 @@ export interface Context {
   readonly source: string;
   /** The run of the gateway that recorded it; unknown when its beginning was not read. */
   readonly run?: Run | undefined;
+  /** Its place in the recording; absent of what was not recorded as an event. */
+  readonly place?: Place | undefined;
 }
+
+/** An event's place in its chain, and the hexadecimal SHA-256 of its canonical JSON. */
+export type Place = Omit<ChainLink, "cut"> & { readonly hash: string };
 
 export interface Run {
   readonly gateway: string;
@@ -107,6 +113,16 @@ function provider(context: Context, profiles: readonly string[]): string {
   return made;
 }
 
+/**
+ * An event's place in the recording, for `unmapped`. OCSF's own `attestation` (profile `record_integrity`, since 1.9.0) has a
+ * digest and signatures over the OCSF event itself; these are over what the gateway recorded, which is made of it again.
+ */
+export function chainMembers({ place }: Context): Attributes {
+  if (place === undefined) return {};
+  const { id, previous, sequence, hash } = place;
+  return { chain_uid: id, chain_previous: previous, chain_sequence: sequence, chain_hash: hash };
+}
+
 /** The gateway. */
 export function product({ source, run }: Context): Json {
   const version = run === undefined ? undefined : short(run.version, 64);
@@ -126,6 +142,7 @@ type Attributes = Record<string, unknown>;
 const EXPENDABLE: readonly ((event: Attributes) => void)[] = [
   (event) => remove(event.http_request, "http_headers"),
   (event) => remove(event.http_response, "http_headers"),
+  (event) => remove(event.unmapped, "response_trailers"),
   (event) => remove(event.unmapped, "columns"),
   (event) => {
     const query = event.query_info as Attributes | undefined;

@@ -16,7 +16,7 @@ export interface End {
   readonly request: BodySummary;
   /** The request was refused before its body was read, or as far as it was, not recorded. */
   readonly requestUnread?: true;
-  readonly response: BodySummary & { readonly headers: HeaderList };
+  readonly response: BodySummary & { readonly headers: HeaderList; readonly trailers?: HeaderList };
   readonly phases?: Phases;
   readonly credential?: string;
 }

@@ -1,14 +1,14 @@
 import type { AnswerSummary } from "../../../bigquery/answer.ts";
 import type { BodySummary } from "../../../recording/events.ts";
 import type { Asked, Statement } from "../asked.ts";
-import type { Context } from "./event.ts";
+import type { Context, Place } from "./event.ts";
 import { type Json, json, member, part } from "./json.ts";
-import { type BoundHeaders, otherMethod } from "./objects.ts";
+import { type BoundHeaders, boundHeaders, otherMethod } from "./objects.ts";
 import { bounded, type End, jobOf, type Scene } from "./scene.ts";
 
 /** What OCSF has no place for. */
 export function unmapped(
-  { run }: Context,
+  { run, place }: Context,
   { exchange, asked, end, answer, principal }: Scene,
   requestHeaders: BoundHeaders | undefined,
   responseHeaders: BoundHeaders | undefined,
@@ -16,6 +16,8 @@ export function unmapped(
   const operation = asked?.operation;
   const statement = asked?.statement;
   return `{"exchange":${json(exchange)}${member(',"gateway_run":', run?.gateway)}${
+    place === undefined ? "" : chainPart(place)
+  }${
     end === undefined ? "" : ended(end, asked === undefined)
   }${member(',"request_header_count":', requestHeaders?.count)}${member(
     ',"response_header_count":',
@@ -26,6 +28,11 @@ export function unmapped(
   )}${statement === undefined ? "" : statementPart(statement)}${
     operation === undefined ? "" : operationPart(operation)
   }${member(',"job_id":', jobOf(asked, answer))}${answer === undefined ? "" : answerPart(answer)}}`;
+}
+
+/** As {@link chainMembers}. */
+function chainPart({ id, previous, sequence, hash }: Place): string {
+  return `,"chain_uid":${json(id)},"chain_previous":${json(previous)},"chain_sequence":${json(sequence)},"chain_hash":${json(hash)}`;
 }
 
 function ended(
@@ -46,6 +53,7 @@ function ended(
     member(',"response_chunks":', response.chunks) +
     member(',"response_sha256":', response.sha256) +
     member(',"response_kept":', keptAs(response)) +
+    part(',"response_trailers":', response.trailers && (boundHeaders(response.trailers).list ?? "[]")) +
     // Its beginning was recorded, but was not at hand: the exchange's first event tells it.
     (isUnknown ? ',"request_unknown":true' : "") +
     part(',"phases":', phases === undefined ? undefined : JSON.stringify(phases))
