@@ -1,7 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { BodyChunk, Direction, ExchangeRequested } from "../recording/events.ts";
+import type { BodyChunk, Direction, ExchangeRequested, RecordedEvent } from "../recording/events.ts";
 import type { JournalRecord } from "../recording/frame.ts";
-import type { Positioned } from "../recording/reader.ts";
 import { AnswerReader } from "./answers.ts";
 import type { BlockReader } from "./blocks/reader.ts";
 import type { BlockWriter } from "./blocks/writer.ts";
@@ -68,14 +67,12 @@ export class ExchangeRows {
     this.#answers = new AnswerReader(this.#texts);
   }
 
-  requested(event: ExchangeRequested, journal: string, positioned: Positioned): void {
+  requested(event: ExchangeRequested, place: Place): void {
     const { exchange, session, operation } = event;
-    const { prepared, blocks, tallies } = this.#tools;
-    const block = blocks.add(session, positioned);
+    const { prepared, tallies } = this.#tools;
     this.#answers.begin(exchange, operation.name);
     this.#ensureSession(event);
     const statement = statementOf(prepared, event, this.#begun.values());
-    const place = { journal, position: positioned.at, block };
     this.#begun.set(exchange, { event, place, statement });
     const tally = tallies.of(session);
     tally.exchanges += 1;
@@ -83,38 +80,39 @@ export class ExchangeRows {
     tally.lastActivity = Math.max(tally.lastActivity, event.time);
   }
 
-  body(chunk: BodyChunk, positioned: Positioned): void {
-    const begun = this.#begun.get(chunk.exchange);
-    const scope = begun?.event.session ?? this.#scopeOf(chunk.exchange) ?? chunk.exchange;
-    const block = this.#tools.blocks.add(scope, positioned);
+  body(chunk: BodyChunk): void {
     this.#answers.chunk(chunk);
-    if (positioned.frame !== undefined) return;
-    // From topics a body may come behind its exchange's end.
-    this.#tools.prepared.arrive.run(chunk.exchange, DIRECTION[chunk.direction], chunk.sequence + 1);
-    this.#tools.prepared.extend.run(block, chunk.exchange);
   }
 
-  ended(event: EndEvent, journal: string, positioned: Positioned): void {
+  /** Whose key seals an exchange's bodies: its session's, or its own while it is not known whose it is. */
+  scopeOf(exchange: string): string {
+    const begun = this.#begun.get(exchange);
+    if (begun !== undefined) return begun.event.session;
+    const row = this.#tools.prepared.state.get(exchange);
+    return row === undefined ? exchange : (text(row.session) ?? NO_SESSION);
+  }
+
+  ended(event: EndEvent, place: Place): void {
     const { exchange } = event;
-    const { blocks, tallies, prepared } = this.#tools;
+    const { block } = place;
+    const { tallies, prepared } = this.#tools;
     const begun = this.#begun.get(exchange);
     const row = begun === undefined ? prepared.state.get(exchange) : undefined;
     const scope = begun?.event.session ?? event.session ?? text(row?.session) ?? NO_SESSION;
-    const block = blocks.add(scope, positioned);
     const answered = this.#answers.end(event, {
       operation: begun?.event.operation.name ?? text(row?.operation),
       read: () => this.#written(exchange, scope, begun?.place.block ?? Number(row?.first_block ?? 0)),
     });
     const statement = begun?.statement ?? text(row?.statement);
     if (begun === undefined) {
-      if (row === undefined) this.#endOnly(event, { journal, position: positioned.at, block });
+      if (row === undefined) this.#endOnly(event, place);
       this.#update(event, block, answered, statement === exchange);
     } else {
       this.#begun.delete(exchange);
       this.#insert(begun, event, block, answered);
     }
     if (statement !== undefined && statement !== exchange) this.#addToStatement(statement, event, answered);
-    if (positioned.frame === undefined) prepared.forgetArrivals.run(exchange);
+    prepared.forgetArrivals.run(exchange);
     if (scope === NO_SESSION) return;
     const tally = tallies.of(scope);
     if (begun === undefined && row === undefined) tally.exchanges += 1;
@@ -135,24 +133,30 @@ export class ExchangeRows {
     prepared.cutShort.run(journal, position);
   }
 
+  /** Notes a chunk that came from topics, where it may come behind its exchange's end. */
+  arrive({ exchange, direction, sequence }: BodyChunk, block: number): void {
+    this.#tools.prepared.arrive.run(exchange, DIRECTION[direction], sequence + 1);
+    this.#tools.prepared.extend.run(block, exchange);
+  }
+
   /** How many chunks of a body have come from topics, of an exchange that has not ended. */
   arrived(exchange: string, direction: Direction): number {
     return Number(this.#tools.prepared.arrived.get(exchange, DIRECTION[direction])?.chunks ?? 0);
   }
 
-  /** Whether a record that comes from topics, where records may come again, is in the archive. */
-  isKnown({ record }: Positioned): boolean {
-    if (record.kind === "body") {
-      const { exchange, direction, sequence } = record.chunk;
-      return sequence < this.arrived(exchange, direction) || this.#outcomeOf(exchange) === "ended";
-    }
-    const { event } = record;
+  /** Whether a chunk that comes from topics has come before. */
+  hasArrived({ exchange, direction, sequence }: BodyChunk): boolean {
+    return sequence < this.arrived(exchange, direction) || this.#stateOf(exchange) === "ended";
+  }
+
+  /** Whether an event that comes from topics is in the rows. */
+  isKnown(event: RecordedEvent): boolean {
     switch (event.type) {
       case "exchange.requested":
-        return this.#outcomeOf(event.exchange) !== undefined;
+        return this.#stateOf(event.exchange) !== undefined;
       case "exchange.completed":
       case "exchange.denied":
-        return this.#outcomeOf(event.exchange) === "ended";
+        return this.#stateOf(event.exchange) === "ended";
       default:
         return false;
     }
@@ -242,13 +246,7 @@ export class ExchangeRows {
     this.#sessions.add(session);
   }
 
-  /** Undefined of an exchange that is not known (yet). */
-  #scopeOf(exchange: string): string | undefined {
-    const row = this.#tools.prepared.state.get(exchange);
-    return row === undefined ? undefined : (text(row.session) ?? NO_SESSION);
-  }
-
-  #outcomeOf(exchange: string): "begun" | "ended" | undefined {
+  #stateOf(exchange: string): "begun" | "ended" | undefined {
     if (this.#begun.has(exchange)) return "begun";
     const row = this.#tools.prepared.state.get(exchange);
     if (row === undefined) return undefined;

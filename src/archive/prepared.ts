@@ -106,6 +106,10 @@ export function prepare(database: DatabaseSync) {
       `INSERT INTO arrivals VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET chunks = excluded.chunks`,
     ),
     forgetArrivals: database.prepare("DELETE FROM arrivals WHERE exchange = ?"),
+    chain: database.prepare("SELECT next FROM chains WHERE id = ?"),
+    moveChain: database.prepare(
+      "INSERT INTO chains VALUES (?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
+    ),
     gap: database.prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)"),
     moveCheckpoint: database.prepare(
       `INSERT INTO checkpoints VALUES (?, ?)

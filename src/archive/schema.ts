@@ -15,6 +15,8 @@ const APPLICATION_ID = 0x42515441;
  *
  * A statement is told by the exchange that began it: `statement` names that one, in its own row too, and `statement_…`
  * in its row add up what all of them came to. Long texts are kept once: `…_text` is an id of `texts`.
+ *
+ * `arrivals` and `chains` say what has come from topics, where records come again.
  */
 const TABLES = `
 CREATE TABLE runs (
@@ -161,6 +163,11 @@ CREATE TABLE arrivals (
   direction INTEGER NOT NULL,
   chunks INTEGER NOT NULL,
   PRIMARY KEY (exchange, direction)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chains (
+  id TEXT NOT NULL PRIMARY KEY,
+  next INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE gaps (

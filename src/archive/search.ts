@@ -142,17 +142,25 @@ export class ArchiveSearch {
   }
 
   /**
-   * The journals' own records of a session, in the order of each journal; of {@link NO_SESSION}, the gateways' own too. Bodies
-   * that came from topics before it was known whose they are follow at the end.
+   * The journals' own records of a session, in the order of each journal; of {@link NO_SESSION}, the gateways' own too. What
+   * came from topics is in that order again: bodies stand in front of their exchange's end.
    */
   *records(session: string): Generator<JournalRecord> {
     if (this.#blocks === undefined) return;
-    yield* this.#blocks.records(session);
-    const strays = this.#iterate(
-      `SELECT x.id FROM exchanges x WHERE x.session IS ? AND EXISTS (SELECT 1 FROM scope_keys k WHERE k.scope = x.id)`,
-      session === NO_SESSION ? null : session,
-    );
-    for (const { id } of strays) yield* this.#blocks.records(String(id));
+    const [told] = this.#all("SELECT 1 FROM chains LIMIT 1");
+    if (told === undefined) {
+      yield* this.#blocks.records(session);
+      return;
+    }
+    for (const record of this.#blocks.records(session)) {
+      if (record.kind === "body") continue;
+      const { event } = record;
+      if (event.type === "exchange.completed" || event.type === "exchange.denied") {
+        for (const direction of ["request", "response"] as const)
+          yield* this.#chunks(event.exchange, direction);
+      }
+      yield record;
+    }
   }
 
   /**
@@ -189,16 +197,7 @@ export class ArchiveSearch {
 
   /** A body's bytes as they passed, chunk by chunk; ends where a chunk is missing. */
   *body(exchange: string, direction: Direction): Generator<Uint8Array> {
-    const [row] = this.#all("SELECT session, first_block, last_block FROM exchanges WHERE id = ?", exchange);
-    if (row === undefined) return;
-    let next = 0;
-    for (const record of this.#ofExchange(exchange, row)) {
-      // From topics a chunk may have come twice.
-      if (record.kind !== "body" || record.chunk.direction !== direction) continue;
-      if (record.chunk.sequence !== next) continue;
-      next += 1;
-      yield record.chunk.bytes;
-    }
+    for (const { chunk } of this.#chunks(exchange, direction)) yield chunk.bytes;
   }
 
   /** Parts of journals that could not be read, so that something may be missing in the archive. */
@@ -252,6 +251,19 @@ export class ArchiveSearch {
     }
   }
 
+  *#chunks(exchange: string, direction: Direction): Generator<JournalRecord & { kind: "body" }> {
+    const [row] = this.#all("SELECT session, first_block, last_block FROM exchanges WHERE id = ?", exchange);
+    if (row === undefined) return;
+    let next = 0;
+    for (const record of this.#ofExchange(exchange, row)) {
+      // From topics a chunk may have come twice.
+      if (record.kind !== "body" || record.chunk.direction !== direction) continue;
+      if (record.chunk.sequence !== next) continue;
+      next += 1;
+      yield record;
+    }
+  }
+
   #toExchange(row: Row): ArchivedExchange {
     let events: ExchangeEvents = {};
     for (const record of this.#ofExchange(String(row.id), row)) {
@@ -276,10 +288,6 @@ export class ArchiveSearch {
 
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#database?.prepare(sql).all(...values) ?? [];
-  }
-
-  #iterate(sql: string, ...values: SQLInputValue[]): Iterable<Row> {
-    return this.#database?.prepare(sql).iterate(...values) ?? [];
   }
 }
 

@@ -7,16 +7,29 @@ import type {
   SessionRevoked,
   SessionStarted,
 } from "../recording/events.ts";
-import type { Batch, Positioned } from "../recording/reader.ts";
+import type { Batch, Gap, Positioned } from "../recording/reader.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
 import { ensureMasterKey, masterKeyFile } from "./blocks/master-key.ts";
 import { BlockReader } from "./blocks/reader.ts";
 import { BlockWriter } from "./blocks/writer.ts";
+import type { Place } from "./columns.ts";
 import { ExchangeRows } from "./exchange-rows.ts";
 import { type Prepared, prepare } from "./prepared.ts";
 import { NO_SESSION } from "./records.ts";
 import { isFaultOfRecord, openForWriting } from "./schema.ts";
 import { Tallies } from "./tallies.ts";
+
+/** A record that topics tell. */
+export interface Told {
+  readonly positioned: Positioned;
+  /** Of an end that waits for its bodies: first its record, so that records keep their order, then its row. Default: both. */
+  readonly part?: "record" | "row";
+}
+
+/** Whose key seals an event: its session's. */
+function scopeOf(event: RecordedEvent): string {
+  return ("session" in event ? event.session : undefined) ?? NO_SESSION;
+}
 
 /**
  * Writes journal records into the archive. A batch and the journal's checkpoint are one transaction, so each record is in
@@ -65,12 +78,25 @@ export class ArchiveStore {
       const known = this.checkpoint(journal);
       for (const gap of batch.gaps) this.#do.gap.run(journal, gap.from, gap.to, gap.reason);
       for (const positioned of batch.records) {
-        const isKnown =
-          positioned.frame === undefined ? this.#exchanges.isKnown(positioned) : positioned.next <= known;
-        if (!isKnown) this.#orSkip(journal, positioned);
+        if (positioned.next > known)
+          this.#orSkip(journal, positioned, () => this.#record(journal, positioned));
       }
       this.#exchanges.writeBegun();
       this.#do.moveCheckpoint.run(journal, Math.max(known, batch.next));
+    });
+  }
+
+  /**
+   * Applies records that come from topics: again after a crash, and partition by partition, so that an end may come before
+   * bodies that it tells of. All of it or nothing.
+   *
+   * @param source the gateway's journal, by the name that it has in topics.
+   */
+  applyTold(source: string, told: readonly Told[], gaps: readonly Gap[]): void {
+    this.#transaction(() => {
+      for (const gap of gaps) this.#do.gap.run(source, gap.from, gap.to, gap.reason);
+      for (const one of told) this.#orSkip(source, one.positioned, () => this.#told(source, one));
+      this.#exchanges.writeBegun();
     });
   }
 
@@ -138,61 +164,95 @@ export class ArchiveStore {
   }
 
   /** A record that the tables do not take, such as one of a newer version, must not stop those behind it. */
-  #orSkip(journal: string, positioned: Positioned): void {
-    const { record, at, next } = positioned;
+  #orSkip(journal: string, { at, next }: Positioned, write: () => void): void {
     try {
-      if (record.kind === "body") this.#exchanges.body(record.chunk, positioned);
-      else this.#event(record.event, journal, positioned);
+      write();
     } catch (error) {
       if (!isFaultOfRecord(error)) throw error;
       this.#do.gap.run(journal, at, next, "unreadable");
     }
   }
 
-  #event(event: RecordedEvent, journal: string, positioned: Positioned): void {
+  #record(journal: string, positioned: Positioned): void {
+    const { record, at } = positioned;
+    if (record.kind === "body") {
+      this.#blocks.add(this.#exchanges.scopeOf(record.chunk.exchange), positioned);
+      this.#exchanges.body(record.chunk);
+    } else {
+      const block = this.#blocks.add(scopeOf(record.event), positioned);
+      this.#event(record.event, { journal, position: at, block });
+    }
+  }
+
+  #told(journal: string, { positioned, part }: Told): void {
+    const { record, at } = positioned;
+    if (record.kind === "body") {
+      if (this.#exchanges.hasArrived(record.chunk)) return;
+      const block = this.#blocks.add(this.#exchanges.scopeOf(record.chunk.exchange), positioned);
+      this.#exchanges.body(record.chunk);
+      this.#exchanges.arrive(record.chunk, block);
+      return;
+    }
+    const { event } = record;
+    const block = part === "row" ? this.#blocks.latest : this.#recordOnce(event, positioned);
+    if (part !== "record" && !this.#exchanges.isKnown(event))
+      this.#event(event, { journal, position: at, block });
+  }
+
+  /** Events of a chain come in its order, however often. Returns the block that the event is in, or one behind it. */
+  #recordOnce(event: RecordedEvent, positioned: Positioned): number {
+    const { chain } = event;
+    if (chain !== undefined) {
+      const next = Number(this.#do.chain.get(chain.id)?.next ?? 0);
+      if (chain.sequence < next) return this.#blocks.latest;
+      this.#do.moveChain.run(chain.id, chain.sequence + 1);
+    }
+    return this.#blocks.add(scopeOf(event), positioned);
+  }
+
+  #event(event: RecordedEvent, place: Place): void {
+    const { journal, position } = place;
     switch (event.type) {
       case "exchange.requested":
-        this.#exchanges.requested(event, journal, positioned);
+        this.#exchanges.requested(event, place);
         return;
       case "exchange.completed":
       case "exchange.denied":
-        this.#exchanges.ended(event, journal, positioned);
+        this.#exchanges.ended(event, place);
         return;
       case "gateway.started":
         this.#do.run.run(event.gateway, journal, event.version, event.time, event.truncatedBytes);
-        this.#exchanges.cutShort(journal, positioned.at);
-        break;
+        this.#exchanges.cutShort(journal, position);
+        return;
       case "gateway.stopped":
         this.#do.stopRun.run(event.time, event.gateway);
-        break;
+        return;
       case "session.started":
         this.#session(event);
-        break;
+        return;
       case "session.renewed":
         this.#ofSession(event);
         this.#do.renewSession.run(
           ...[event.time, event.principal.user, JSON.stringify(event.principal.groups), event.session],
         );
-        break;
+        return;
       case "session.ended":
       case "session.revoked":
         this.#sessionOver(event);
-        break;
+        return;
       case "identity.refused": {
         const { time, source, userAgent, reason, suppressed } = event;
         const { address, port } = source;
         this.#do.refusedIdentity.run(
-          ...[journal, positioned.at, time, address, port, userAgent ?? null, reason, suppressed],
+          ...[journal, position, time, address, port, userAgent ?? null, reason, suppressed],
         );
-        break;
+        return;
       }
       case "checkpoint":
-        break;
+        return;
       default:
         throw new TypeError("an event of a type that is not known");
     }
-    const session = "session" in event ? event.session : undefined;
-    this.#blocks.add(session ?? NO_SESSION, positioned);
   }
 
   #sessionOver(event: SessionEnded | SessionRevoked): void {

@@ -2,8 +2,8 @@ import type { TopicMessage } from "../delivery/records/read.ts";
 import { recordedEvent } from "../delivery/records/recorded.ts";
 import type { ExchangeCompleted, ExchangeDenied } from "../recording/events.ts";
 import type { JournalRecord } from "../recording/frame.ts";
-import type { Gap, Positioned } from "../recording/reader.ts";
-import type { ArchiveStore } from "./store.ts";
+import type { Gap } from "../recording/reader.ts";
+import type { ArchiveStore, Told } from "./store.ts";
 
 export interface TopicIngestOptions {
   /** Told what is missing of an exchange that is kept all the same. */
@@ -120,6 +120,7 @@ export class TopicIngest {
       case "exchange.denied": {
         const held = { event: told, source, sequence, partition, offset, since: performance.now() };
         if (!this.#held.has(told.exchange)) this.#held.set(told.exchange, held);
+        batches.add(source, { kind: "event", event: told }, sequence, "record");
         return;
       }
       default:
@@ -128,9 +129,8 @@ export class TopicIngest {
   }
 
   #apply(batches: Batches): void {
-    for (const [source, { records, gaps, cut }] of batches.bySource) {
-      const next = Math.max(this.#store.checkpoint(source), ...records.map((record) => record.next));
-      if (records.length > 0 || gaps.length > 0) this.#store.apply(source, { records, gaps, next });
+    for (const [source, { told, gaps, cut }] of batches.bySource) {
+      if (told.length > 0 || gaps.length > 0) this.#store.applyTold(source, told, gaps);
       if (cut > 0) this.#store.cutShort(source, cut);
     }
   }
@@ -143,7 +143,7 @@ export class TopicIngest {
   #release(exchange: string, { event, source, sequence }: Held): void {
     this.#held.delete(exchange);
     const batches = new Batches();
-    batches.add(source, { kind: "event", event }, sequence);
+    batches.add(source, { kind: "event", event }, sequence, "row");
     this.#apply(batches);
   }
 
@@ -159,10 +159,11 @@ export class TopicIngest {
 
 /** What one look at a partition brings, by source. */
 class Batches {
-  readonly bySource = new Map<string, { records: Positioned[]; gaps: Gap[]; cut: number }>();
+  readonly bySource = new Map<string, { told: Told[]; gaps: Gap[]; cut: number }>();
 
-  add(source: string, record: JournalRecord, at: number): void {
-    this.#of(source).records.push({ record, at, next: at + 1 });
+  add(source: string, record: JournalRecord, at: number, part?: Told["part"]): void {
+    const positioned = { record, at, next: at + 1 };
+    this.#of(source).told.push({ positioned, ...(part !== undefined && { part }) });
   }
 
   gap(source: string, gap: Gap): void {
@@ -176,7 +177,7 @@ class Batches {
   }
 
   #of(source: string) {
-    const batch = this.bySource.get(source) ?? { records: [], gaps: [], cut: 0 };
+    const batch = this.bySource.get(source) ?? { told: [], gaps: [], cut: 0 };
     this.bySource.set(source, batch);
     return batch;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { archiveFromKafka, type FromKafkaOptions } from "../../src/archive/from-kafka.ts";
+import { ArchiveVerifier } from "../../src/archive/verify/verify-archive.ts";
 import { tryLock } from "../../src/recording/lock.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import { deliveryUnder } from "../delivery/under.ts";
@@ -8,6 +9,7 @@ import { startCluster } from "../kafka/cluster.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { limitProcess } from "../support/time-limit.ts";
 import { gatewayStarted, look, query, refusal, sessionStarted } from "./support.ts";
+import { newKey, sealedSession } from "./verify/recordings.ts";
 
 limitProcess(90_000);
 
@@ -39,6 +41,28 @@ test("an archive of what gateways delivered", { timeout: 80_000 }, async (t) => 
       assert.partialDeepStrictEqual(search.session(session), { subject: "local:alice", exchanges: 30 });
       assert.equal(search.withoutSession()?.exchanges, 1);
     });
+  });
+
+  await t.test("is proven as the gateway's own is, also when all of it was read again", limit, async (t) => {
+    const under = deliveryUnder(t, cluster);
+    const [session, key] = [uuidv7(), newKey()];
+    for (const record of sealedSession(session, key, 12).records) {
+      if (record.kind === "event") under.journals[0].events(record.event);
+      else under.journals[0].chunk(record.chunk);
+    }
+    under.publish();
+    await (await under.start()).close();
+    const first = archiveUnder(under.kafka);
+    await first.read();
+    const proof = () =>
+      look(first.dataDir, (search) => ({
+        verdict: new ArchiveVerifier(search, [key.jwk]).session(session),
+        records: [...search.records(session)].length,
+      }));
+    const once = proof();
+    assert.deepEqual([once.verdict.intact, once.verdict.problems], [true, []]);
+    await archiveUnder(under.kafka, first.dataDir).read();
+    assert.deepEqual(proof(), once);
   });
 
   await t.test("goes on where it stopped, and reads nothing twice in effect", limit, async (t) => {

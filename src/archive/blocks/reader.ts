@@ -39,13 +39,16 @@ function exchangeOf(record: JournalRecord): string {
   return "exchange" in record.event ? record.event.exchange : "";
 }
 
-/** Blocks' records. The last block is kept, as who reads goes on in it more often than not. */
+/** Blocks that are kept, which have a megabyte each: an exchange's parts lie near each other, but not always in one. */
+const KEPT = 8;
+
+/** Blocks' records. Some blocks are kept, as who reads goes on in them more often than not. */
 export class BlockReader {
   readonly #keys: ScopeKeys;
   readonly #next;
   readonly #content;
   readonly #onDamage: (block: DamagedBlock) => void;
-  #last: Block | undefined;
+  #kept: readonly Block[] = [];
 
   /** @param onDamage told of blocks that cannot be read, which are passed over. Default: an error is thrown. */
   constructor(database: DatabaseSync, keys: ScopeKeys, onDamage: (block: DamagedBlock) => void = refuse) {
@@ -84,7 +87,8 @@ export class BlockReader {
   }
 
   #blockOf(id: number, scope: string): Block | undefined {
-    if (this.#last?.id === id) return this.#last;
+    const known = this.#kept.find((block) => block.id === id);
+    if (known !== undefined) return known;
     const key = this.#keys.find(scope);
     const row = this.#content.get(id);
     if (key === undefined || row === undefined) return undefined;
@@ -93,8 +97,9 @@ export class BlockReader {
       this.#onDamage({ id, scope, problem: records });
       return undefined;
     }
-    this.#last = new Block(id, records);
-    return this.#last;
+    const block = new Block(id, records);
+    this.#kept = [block, ...this.#kept.slice(0, KEPT - 1)];
+    return block;
   }
 }
 

@@ -58,6 +58,11 @@ export class BlockWriter {
     return block.id;
   }
 
+  /** The id of the last block that there is. */
+  get latest(): number {
+    return this.#nextId - 1;
+  }
+
   /** Writes what was taken in. Only within the same transaction. */
   flush(): void {
     for (const [scope, block] of this.#open) this.#close(scope, block);
