@@ -36,6 +36,7 @@ const found = JSON.parse(
 const screens = [];
 for (let round = 0; round < 5; round++) screens.push(await firstScreen(found.longest));
 const screen = screens.toSorted((a, b) => a - b)[2] ?? 0;
+const verified = verifyTape(found.longest);
 const slowest = Math.max(...Object.values(found.times).map(({ first, again }) => Math.max(first, again)));
 
 const bars = [
@@ -44,6 +45,7 @@ const bars = [
   row("resident, MiB, taking in", ingested.peakBytes / MEBIBYTE, 300, "≤"),
   row("resident, MiB, finding", found.peakBytes / MEBIBYTE, 300, "≤"),
   row("slowest question, ms", slowest, 200, "≤"),
+  row("a tape verified, MB/s, the process's start left out", verified, 200, "≥"),
   row(`first ${FIRST_SCREEN_LINES} lines of a replay, ms, the process's start included`, screen, 300, "≤"),
 ];
 const lines = [
@@ -85,4 +87,26 @@ async function firstScreen(session: string): Promise<number> {
   const took = performance.now() - before;
   child.kill();
   return took;
+}
+
+/** MB of a session's tape that are verified in a second. */
+function verifyTape(session: string): number {
+  const tape = join(dataDir, "session.tape");
+  bqtape("export", session, "--format", "tape", "--output", tape);
+  const start = Math.min(...[1, 2, 3].map(() => timed(() => bqtape("verify", "--help"))));
+  const took = Math.min(...[1, 2, 3].map(() => timed(() => bqtape("verify", tape))));
+  return statSync(tape).size / 1e3 / (took - start);
+}
+
+function bqtape(...given: string[]): void {
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  execFileSync(process.execPath, [main, ...given, "--data-dir", dataDir], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+}
+
+function timed(work: () => void): number {
+  const before = performance.now();
+  work();
+  return performance.now() - before;
 }

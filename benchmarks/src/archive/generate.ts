@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
+import { Chain } from "../../../src/recording/chain.ts";
 import type { HeaderList, RecordedEvent } from "../../../src/recording/events.ts";
-import { frameOf, type JournalRecord } from "../../../src/recording/frame.ts";
+import { encodeEvent, eventRoom, frameOf } from "../../../src/recording/frame.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 
 /** Agents at work at a time, and exchanges that a session has on average. */
@@ -39,6 +40,7 @@ const RESPONSE_HEADERS: HeaderList = [
 interface GeneratedSession {
   readonly id: string;
   readonly user: string;
+  readonly chain: Chain;
   left: number;
 }
 
@@ -85,21 +87,22 @@ export class ExchangeGenerator {
 
   *#begin(at: number, time: number): Generator<Buffer, GeneratedSession> {
     const user = pick(USERS, this.#below(USERS.length));
-    const session = { id: `o-${uuidv7()}`, user, left: this.#below(2 * EXCHANGES_PER_SESSION) };
+    const id = `o-${uuidv7()}`;
+    const chain = new Chain(id, () => undefined);
+    // One agent never ends.
+    const left = at === 0 ? Number.POSITIVE_INFINITY : this.#below(2 * EXCHANGES_PER_SESSION);
+    const session = { id, user, chain, left };
     this.#sessions[at] = session;
     const groups = [pick(GROUPS, this.#below(GROUPS.length))];
     const principal = { issuer: "https://idp.example", subject: `sub-${user}`, user, groups };
-    yield frameOf({
-      kind: "event",
-      event: {
-        type: "session.started",
-        time,
-        session: session.id,
-        principal,
-        source,
-        agent: pick(AGENTS, this.#below(AGENTS.length)),
-        userAgent: "gcloud-node-bigquery/9.3.0",
-      },
+    yield eventFrame(session, {
+      type: "session.started",
+      time,
+      session: session.id,
+      principal,
+      source,
+      agent: pick(AGENTS, this.#below(AGENTS.length)),
+      userAgent: "gcloud-node-bigquery/9.3.0",
     });
     return session;
   }
@@ -113,44 +116,45 @@ export class ExchangeGenerator {
     session.left -= 1;
     this.bodyBytes += request.length + response.length;
     const head = { method: parts.method, authority: "bigquery.googleapis.com:443", target: parts.target };
-    const records: (JournalRecord | undefined)[] = [
-      event({
-        type: "exchange.requested",
-        time,
-        exchange,
-        session: session.id,
-        user: session.user,
-        source,
-        request: { ...head, httpVersion: "1.1", headers: REQUEST_HEADERS },
-        operation: parts.operation,
-        decision: denied
-          ? { effect: "deny", rule: "no-personal-data", reason: "the table holds personal data" }
-          : { effect: "allow", rule: "default", reason: "no rule forbids it" },
-      }),
-      chunk(exchange, "request", request),
-      chunk(exchange, "response", response),
-      event({
-        type: denied ? "exchange.denied" : "exchange.completed",
-        outcome: denied ? "denied" : "complete",
-        time: time + 35,
-        exchange,
-        session: session.id,
-        status: denied ? 403 : 200,
-        answeredBy: denied ? "gateway" : "upstream",
-        request: summary(request),
-        response: { ...summary(response), headers: RESPONSE_HEADERS },
-        phases: {
-          receive: 0.31,
-          decide: 0.12,
-          commit: 0.94,
-          upstreamFirstByte: 31.77,
-          upstream: 0.42,
-          total: 34.6,
-        },
-        credential: "bqtape@shop-prod.iam.gserviceaccount.com",
-      } as RecordedEvent),
-    ];
-    for (const record of records) if (record !== undefined) yield frameOf(record);
+    yield eventFrame(session, {
+      type: "exchange.requested",
+      time,
+      exchange,
+      session: session.id,
+      user: session.user,
+      source,
+      request: { ...head, httpVersion: "1.1", headers: REQUEST_HEADERS },
+      operation: parts.operation,
+      decision: denied
+        ? { effect: "deny", rule: "no-personal-data", reason: "the table holds personal data" }
+        : { effect: "allow", rule: "default", reason: "no rule forbids it" },
+    });
+    for (const [direction, bytes] of [
+      ["request", request],
+      ["response", response],
+    ] as const)
+      if (bytes.length > 0)
+        yield frameOf({ kind: "body", chunk: { exchange, direction, sequence: 0, offset: 0, bytes } });
+    yield eventFrame(session, {
+      type: denied ? "exchange.denied" : "exchange.completed",
+      outcome: denied ? "denied" : "complete",
+      time: time + 35,
+      exchange,
+      session: session.id,
+      status: denied ? 403 : 200,
+      answeredBy: denied ? "gateway" : "upstream",
+      request: summary(request),
+      response: { ...summary(response), headers: RESPONSE_HEADERS },
+      phases: {
+        receive: 0.31,
+        decide: 0.12,
+        commit: 0.94,
+        upstreamFirstByte: 31.77,
+        upstream: 0.42,
+        total: 34.6,
+      },
+      credential: "bqtape@shop-prod.iam.gserviceaccount.com",
+    } as RecordedEvent);
   }
 
   /** One in four has been asked before. */
@@ -213,17 +217,16 @@ function pick<T>(from: readonly T[], at: number): T {
   return from[at % from.length] as T;
 }
 
-function event(of: RecordedEvent): JournalRecord {
-  return { kind: "event", event: of };
-}
-
-function chunk(
-  exchange: string,
-  direction: "request" | "response",
-  bytes: Buffer,
-): JournalRecord | undefined {
-  if (bytes.length === 0) return undefined;
-  return { kind: "body", chunk: { exchange, direction, sequence: 0, offset: 0, bytes } };
+/** An event's frame, at its place in the session's chain. */
+function eventFrame({ chain }: GeneratedSession, event: RecordedEvent): Buffer {
+  let frame: Buffer | undefined;
+  const append = (json: string): void => {
+    frame = Buffer.allocUnsafe(eventRoom(json));
+    frame = frame.subarray(0, encodeEvent(json, frame, 0));
+  };
+  chain.add(event, append, 0);
+  if (frame === undefined) throw new Error("the chain gave no event");
+  return frame;
 }
 
 function summary(bytes: Buffer) {
