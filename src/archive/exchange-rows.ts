@@ -36,8 +36,8 @@ const MAX_KNOWN_SESSIONS = 10_000;
 export interface RowTools {
   readonly database: DatabaseSync;
   readonly prepared: Prepared;
-  readonly blocks: BlockWriter;
-  readonly reader: BlockReader;
+  readonly blocks: Pick<BlockWriter, "flush">;
+  readonly reader: Pick<BlockReader, "ofExchange">;
   readonly tallies: Tallies;
 }
 

@@ -223,6 +223,13 @@ export function openForWriting(file: string): DatabaseSync {
   });
 }
 
+/** An empty archive of this process alone, on the disk as far as it is large; gone when it is closed. */
+export function openScratch(): DatabaseSync {
+  const database = new DatabaseSync("");
+  database.exec(`PRAGMA synchronous = OFF; ${TABLES}`);
+  return database;
+}
+
 /**
  * Opens the archive to read, while another process may be writing it; undefined when there is none yet.
  *

@@ -4,7 +4,7 @@ import type { Direction } from "../recording/events.ts";
 import type { JournalRecord } from "../recording/frame.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
 import { masterKeyFile, readMasterKey } from "./blocks/master-key.ts";
-import { BlockReader } from "./blocks/reader.ts";
+import { BlockReader, type DamagedBlock, refuseDamage } from "./blocks/reader.ts";
 import { type CatchUpOptions, catchUp, type Freshness } from "./catch-up.ts";
 import { ArchiveError } from "./errors.ts";
 import { type SessionFilter, sessionRows } from "./find/sessions.ts";
@@ -24,6 +24,7 @@ import {
   toStatement,
 } from "./records.ts";
 import { openForReading } from "./schema.ts";
+import { RowCheck } from "./verify/rows.ts";
 
 export type { SessionFilter } from "./find/sessions.ts";
 export type { StatementFilter } from "./find/statements.ts";
@@ -69,6 +70,8 @@ export class ArchiveSearch {
   readonly #database: DatabaseSync | undefined;
   readonly #blocks: BlockReader | undefined;
   readonly #live: boolean;
+  /** Told of blocks that cannot be read, which are passed over then. Without, an error is thrown. */
+  onDamage: ((block: DamagedBlock) => void) | undefined;
 
   /**
    * @param live whether a gateway runs on the data directory: without one, what has not ended is `incomplete`.
@@ -80,7 +83,7 @@ export class ArchiveSearch {
     const database = openForReading(file);
     try {
       if (database !== undefined) defineHasWords(database);
-      this.#blocks = database === undefined ? undefined : openBlocks(database, file, masterKey);
+      this.#blocks = database === undefined ? undefined : this.#openBlocks(database, file, masterKey);
     } catch (error) {
       database?.close();
       throw error;
@@ -212,6 +215,20 @@ export class ArchiveSearch {
     );
   }
 
+  /** Begins to compare a session's rows with its records. */
+  checkRows(session: string): RowCheck {
+    if (this.#database === undefined) throw new ArchiveError("failed", "there is no archive");
+    return new RowCheck(this.#database, session, (exchange) => this.#chunks(exchange, "response"));
+  }
+
+  /** Sessions that exchanges name, and the list of sessions has not. */
+  *unlisted(): Generator<string> {
+    const rows = this.#all(
+      "SELECT DISTINCT session FROM exchanges WHERE session IS NOT NULL AND session NOT IN (SELECT id FROM sessions)",
+    );
+    for (const { session } of rows) yield String(session);
+  }
+
   close(): void {
     this.#database?.close();
   }
@@ -289,13 +306,16 @@ export class ArchiveSearch {
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#database?.prepare(sql).all(...values) ?? [];
   }
-}
 
-function openBlocks(database: DatabaseSync, file: string, masterKey: Buffer | undefined): BlockReader {
-  const key = masterKey ?? readMasterKey(masterKeyFile(file));
-  if (key !== undefined) return new BlockReader(database, new ScopeKeys(database, key));
-  throw new ArchiveError(
-    "wrong-key",
-    `the archive's key ${masterKeyFile(file)} is missing, without which no recording in ${file} can be read: put it back`,
-  );
+  #openBlocks(database: DatabaseSync, file: string, masterKey: Buffer | undefined): BlockReader {
+    const key = masterKey ?? readMasterKey(masterKeyFile(file));
+    if (key === undefined) {
+      throw new ArchiveError(
+        "wrong-key",
+        `the archive's key ${masterKeyFile(file)} is missing, without which no recording in ${file} can be read: put it back`,
+      );
+    }
+    const onDamage = (block: DamagedBlock): void => (this.onDamage ?? refuseDamage)(block);
+    return new BlockReader(database, new ScopeKeys(database, key), onDamage);
+  }
 }

@@ -1,23 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
-import type {
-  Direction,
-  RecordedEvent,
-  SessionEnded,
-  SessionRenewed,
-  SessionRevoked,
-  SessionStarted,
-} from "../recording/events.ts";
+import type { Direction, RecordedEvent } from "../recording/events.ts";
 import type { Batch, Gap, Positioned } from "../recording/reader.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
 import { ensureMasterKey, masterKeyFile } from "./blocks/master-key.ts";
 import { BlockReader } from "./blocks/reader.ts";
 import { BlockWriter } from "./blocks/writer.ts";
-import type { Place } from "./columns.ts";
-import { ExchangeRows } from "./exchange-rows.ts";
+import { EventRows } from "./event-rows.ts";
+import type { ExchangeRows } from "./exchange-rows.ts";
 import { type Prepared, prepare } from "./prepared.ts";
 import { NO_SESSION } from "./records.ts";
 import { isFaultOfRecord, openForWriting } from "./schema.ts";
-import { Tallies } from "./tallies.ts";
 
 /** A record that topics tell. */
 export interface Told {
@@ -42,7 +34,7 @@ export class ArchiveStore {
   readonly #do: Prepared;
   readonly #keys: ScopeKeys;
   readonly #blocks: BlockWriter;
-  readonly #tallies = new Tallies();
+  readonly #rows: EventRows;
   readonly #exchanges: ExchangeRows;
   readonly #version;
   #seenVersion: unknown;
@@ -59,7 +51,8 @@ export class ArchiveStore {
       this.#blocks = new BlockWriter(this.#database, this.#keys);
       const reader = new BlockReader(this.#database, this.#keys);
       const shared = { database: this.#database, prepared: this.#do, blocks: this.#blocks };
-      this.#exchanges = new ExchangeRows({ ...shared, reader, tallies: this.#tallies });
+      this.#rows = new EventRows({ ...shared, reader });
+      this.#exchanges = this.#rows.exchanges;
       this.#version = this.#database.prepare("PRAGMA data_version");
     } catch (error) {
       this.#database.close();
@@ -133,17 +126,11 @@ export class ArchiveStore {
       this.#keys.adopt();
       work();
       this.#blocks.flush();
-      for (const [session, tally] of this.#tallies.take()) {
-        const { exchanges, statements, ended, denied, incomplete, bytes, lastActivity } = tally;
-        this.#do.tallySession.run(
-          ...[exchanges, statements, ended, denied, incomplete, bytes, lastActivity, session],
-        );
-      }
+      this.#rows.writeTallies();
       this.#do.commit.run();
       this.#exchanges.renew();
     } catch (error) {
-      this.#exchanges.discard();
-      this.#tallies.take();
+      this.#rows.discard();
       // After some failures (a full disk) SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#do.rollback.run();
       this.#blocks.discard();
@@ -180,7 +167,7 @@ export class ArchiveStore {
       this.#exchanges.body(record.chunk);
     } else {
       const block = this.#blocks.add(scopeOf(record.event), positioned);
-      this.#event(record.event, { journal, position: at, block });
+      this.#rows.event(record.event, { journal, position: at, block });
     }
   }
 
@@ -196,7 +183,7 @@ export class ArchiveStore {
     const { event } = record;
     const block = part === "row" ? this.#blocks.latest : this.#recordOnce(event, positioned);
     if (part !== "record" && !this.#exchanges.isKnown(event))
-      this.#event(event, { journal, position: at, block });
+      this.#rows.event(event, { journal, position: at, block });
   }
 
   /** Events of a chain come in its order, however often. Returns the block that the event is in, or one behind it. */
@@ -208,71 +195,5 @@ export class ArchiveStore {
       this.#do.moveChain.run(chain.id, chain.sequence + 1);
     }
     return this.#blocks.add(scopeOf(event), positioned);
-  }
-
-  #event(event: RecordedEvent, place: Place): void {
-    const { journal, position } = place;
-    switch (event.type) {
-      case "exchange.requested":
-        this.#exchanges.requested(event, place);
-        return;
-      case "exchange.completed":
-      case "exchange.denied":
-        this.#exchanges.ended(event, place);
-        return;
-      case "gateway.started":
-        this.#do.run.run(event.gateway, journal, event.version, event.time, event.truncatedBytes);
-        this.#exchanges.cutShort(journal, position);
-        return;
-      case "gateway.stopped":
-        this.#do.stopRun.run(event.time, event.gateway);
-        return;
-      case "session.started":
-        this.#session(event);
-        return;
-      case "session.renewed":
-        this.#ofSession(event);
-        this.#do.renewSession.run(
-          ...[event.time, event.principal.user, JSON.stringify(event.principal.groups), event.session],
-        );
-        return;
-      case "session.ended":
-      case "session.revoked":
-        this.#sessionOver(event);
-        return;
-      case "identity.refused": {
-        const { time, source, userAgent, reason, suppressed } = event;
-        const { address, port } = source;
-        this.#do.refusedIdentity.run(
-          ...[journal, position, time, address, port, userAgent ?? null, reason, suppressed],
-        );
-        return;
-      }
-      case "checkpoint":
-        return;
-      default:
-        throw new TypeError("an event of a type that is not known");
-    }
-  }
-
-  #sessionOver(event: SessionEnded | SessionRevoked): void {
-    this.#ofSession(event);
-    const revoked = event.type === "session.revoked";
-    const by = revoked ? event.by.user : null;
-    this.#do.endSession.run(revoked ? "revoked" : "ended", event.time, event.because, by, event.session);
-  }
-
-  /** Its beginning may be in another journal, and come later. */
-  #ofSession({ session, time, principal, source }: SessionRenewed | SessionEnded | SessionRevoked): void {
-    this.#do.bareSession.run(session, time, principal.user, source?.address ?? "", source?.port ?? 0);
-  }
-
-  #session(event: SessionStarted): void {
-    const { session, time, principal, source, userAgent, agent, purpose, expiresAt } = event;
-    this.#do.session.run(
-      ...[session, time, principal.user, principal.subject, JSON.stringify(principal.groups)],
-      ...[source.address, source.port, userAgent ?? null, principal.issuer ?? null],
-      ...[agent ?? null, purpose ?? null, expiresAt ?? null],
-    );
   }
 }

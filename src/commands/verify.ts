@@ -67,7 +67,7 @@ async function verifyArchived(search: ArchiveSearch, directory: string, given: A
     return;
   }
   const verdicts: SessionVerdict[] = [verifier.own];
-  const names = new Set(verifier.known);
+  const names = new Set([...verifier.known, ...search.unlisted()]);
   for (const { id } of search.sessions({ limit: Number.MAX_SAFE_INTEGER })) names.add(id);
   let done = 0;
   for (const name of names) {

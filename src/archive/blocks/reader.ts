@@ -51,7 +51,11 @@ export class BlockReader {
   #kept: readonly Block[] = [];
 
   /** @param onDamage told of blocks that cannot be read, which are passed over. Default: an error is thrown. */
-  constructor(database: DatabaseSync, keys: ScopeKeys, onDamage: (block: DamagedBlock) => void = refuse) {
+  constructor(
+    database: DatabaseSync,
+    keys: ScopeKeys,
+    onDamage: (block: DamagedBlock) => void = refuseDamage,
+  ) {
     this.#keys = keys;
     this.#onDamage = onDamage;
     this.#next = database.prepare(
@@ -130,6 +134,7 @@ function decode(
   return records;
 }
 
-function refuse({ id, scope, problem }: DamagedBlock): never {
+/** What is done about a damaged block when nothing else is said. @throws {ArchiveError} */
+export function refuseDamage({ id, scope, problem }: DamagedBlock): never {
   throw new ArchiveError("failed", `block ${id} of ${scope} in the archive cannot be read: ${problem}`);
 }

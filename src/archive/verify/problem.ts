@@ -9,6 +9,8 @@
  * - `bad-signature`: a signature is not over what it stands with;
  * - `body-changed`, `body-missing`, `body-too-long`: a body's bytes are not those whose digest was recorded, are not all
  *   there, or are more;
+ * - `row-changed`, `row-missing`, `row-added`: what the archive is searched by does not say what its recording does;
+ * - `unreadable`: a part of the archive was changed so that it cannot be opened;
  * - `truncated`: a tape ends before its last line;
  * - `malformed`: a line of a tape cannot be read.
  */
@@ -23,6 +25,10 @@ export const PROBLEM_KINDS = [
   "body-changed",
   "body-missing",
   "body-too-long",
+  "row-changed",
+  "row-missing",
+  "row-added",
+  "unreadable",
   "truncated",
   "malformed",
 ] as const;

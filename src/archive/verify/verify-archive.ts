@@ -1,6 +1,8 @@
 import type { ChainHead } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
+import type { DamagedBlock } from "../blocks/reader.ts";
+import type { RowCheck } from "./rows.ts";
 import { TrustedKeys } from "./trusted-keys.ts";
 import { type Verdict, Verifier } from "./verifier.ts";
 
@@ -12,6 +14,12 @@ export interface VerifiableArchive {
    * @param session {@link NO_SESSION} for the gateways' own.
    */
   records(session: string): Iterable<JournalRecord>;
+  /** Begins to compare a session's rows with its records; absent where there are no rows. */
+  checkRows?(session: string): RowCheck;
+  /** Sessions that exchanges name and the list of sessions has not. */
+  unlisted?(): Iterable<string>;
+  /** Told of parts that cannot be opened while records are read. */
+  onDamage?: ((block: DamagedBlock) => void) | undefined;
   /** Whether a session's bodies were destroyed on purpose. Default: none were. */
   forgotten?(session: string): unknown;
 }
@@ -37,8 +45,7 @@ export class ArchiveVerifier {
     this.#archive = archive;
     this.#keys = new TrustedKeys(keys);
     const verifier = new Verifier({ keys: this.#keys });
-    for (const record of archive.records(NO_SESSION)) verifier.add(record);
-    this.own = { ...verifier.end(), session: NO_SESSION };
+    this.own = this.#check(NO_SESSION, verifier, false);
     for (const head of verifier.heads.values()) {
       const known = this.#heads.get(head.session) ?? new Map<string, ChainHead>();
       this.#heads.set(head.session, known.set(head.id, head));
@@ -54,7 +61,24 @@ export class ArchiveVerifier {
     const forgotten = Boolean(this.#archive.forgotten?.(session));
     const heads = this.#heads.get(session);
     const verifier = new Verifier({ keys: this.#keys, session, heads, forgotten });
-    for (const record of this.#archive.records(session)) verifier.add(record, { session });
+    return this.#check(session, verifier, forgotten);
+  }
+
+  #check(session: string, verifier: Verifier, forgotten: boolean): SessionVerdict {
+    const archive = this.#archive;
+    const rows = archive.checkRows?.(session);
+    const place = session === NO_SESSION ? {} : { session };
+    archive.onDamage = ({ id, problem }) =>
+      verifier.report({ ...place, kind: "unreadable", message: `block ${id}: ${problem}` });
+    try {
+      for (const record of archive.records(session)) {
+        verifier.add(record, place);
+        rows?.add(record);
+      }
+    } finally {
+      archive.onDamage = undefined;
+    }
+    for (const problem of rows?.end(forgotten) ?? []) verifier.report(problem);
     return { ...verifier.end(), session };
   }
 }
