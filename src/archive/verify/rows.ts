@@ -119,7 +119,8 @@ export class RowCheck {
     const kept = this.#archive.prepare(sql).iterate(...values);
     let [a, b] = [made.next(), kept.next()];
     while (a.done !== true || b.done !== true) {
-      const [left, right] = [a.value as Row | undefined, b.value as Row | undefined];
+      const left: Row | undefined = a.done === true ? undefined : a.value;
+      const right: Row | undefined = b.done === true ? undefined : b.value;
       const order = left === undefined ? 1 : right === undefined ? -1 : compareIds(left, right);
       if (order < 0 && left !== undefined) {
         yield this.#problem("row-missing", what, left, "is recorded, and has no row to be found by");
