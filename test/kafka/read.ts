@@ -28,7 +28,7 @@ export async function withAdmin<T>(
   }
 }
 
-/** Makes a topic; resolves when each of the brokers knows it and its leaders. */
+/** Makes a topic; resolves when each of the brokers knows it and its leaders, and they do. */
 export async function createTopic(
   brokers: readonly string[],
   topic: string,
@@ -44,7 +44,11 @@ export async function createTopic(
 async function untilKnown(admin: Admin, topic: string): Promise<void> {
   for (;;) {
     const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => undefined);
-    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) return;
+    if (found?.topics[0]?.partitions.every(({ leader }) => leader >= 0)) {
+      // A leader that was named may not know yet that it is one.
+      const offsets = await admin.fetchTopicOffsets(topic).catch(() => undefined);
+      if (offsets !== undefined) return;
+    }
     await delay(20);
   }
 }

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
-import { appendFileSync, cpSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
-import { watch } from "node:fs/promises";
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -201,11 +209,21 @@ test("a write that fails is told to those who wait, and made good when it can be
 
 /** Resolves when the newest segment has room ahead of what is written. */
 async function grown(directory: string): Promise<void> {
-  const size = (): number =>
-    Math.max(...readdirSync(directory).map((name) => statSync(join(directory, name)).size));
-  const changes = watch(directory, { signal: AbortSignal.timeout(5_000) });
-  if (size() > 1024 * 1024) return;
-  for await (const _change of changes) if (size() > 1024 * 1024) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const look = (): void => {
+    const sizes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
+    if (Math.max(...sizes) > 1024 * 1024) resolve();
+  };
+  const watcher = watch(directory, look);
+  const timer = setTimeout(() => reject(new Error("no room was made in 10 s")), 10_000);
+  // It may have come before there was somebody to be told.
+  look();
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    watcher.close();
+  }
 }
 
 test("room that a crash leaves behind is no torn frame, and nothing of it is read", async (t) => {
