@@ -6,6 +6,7 @@ import { ca } from "./commands/ca.ts";
 import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
+import { forget } from "./commands/forget.ts";
 import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
@@ -29,6 +30,7 @@ const cli = yargs(hideBin(process.argv))
   .command(sessions)
   .command(statements)
   .command(replay)
+  .command(forget)
   .command(archive)
   .command(tail)
   .command(ca)

@@ -82,7 +82,8 @@ function catchUpAlone(dataDir: string): boolean {
   }
 }
 
-function journalsOf(dataDir: string): JournalSource[] {
+/** The journals in a data directory. */
+export function journalsOf(dataDir: string): JournalSource[] {
   if (!existsSync(journalsDirectory(dataDir))) return [];
   return readdirSync(journalsDirectory(dataDir), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())

@@ -6,6 +6,10 @@ const CODES = [
   "no-data-directory",
   "unknown-id",
   "ambiguous-id",
+  "held",
+  "running",
+  "not-delivered",
+  "log-in-use",
   "failed",
 ] as const;
 
@@ -16,6 +20,10 @@ const CODES = [
  * - `not-an-archive`: the file is something else;
  * - `no-data-directory`: nothing was ever recorded there;
  * - `unknown-id`, `ambiguous-id`: no session or exchange begins so, or several do;
+ * - `held`: a session under legal hold is neither retired nor forgotten;
+ * - `running`: nor is a session forgotten that still does something, unless that is asked for;
+ * - `not-delivered`: nor one that Kafka has not got yet;
+ * - `log-in-use`: something is forgotten, but still lies in the log, which somebody reads;
  * - `failed`: the archive could not be written or read; the journal keeps what is missing in it.
  */
 export type ArchiveErrorCode = (typeof CODES)[number];

@@ -15,8 +15,14 @@ import { BlockWriter } from "./blocks/writer.ts";
 import { ExchangeRows } from "./exchange-rows.ts";
 import { type Prepared, prepare } from "./prepared.ts";
 import { NO_SESSION } from "./records.ts";
-import { isFaultOfRecord, openForWriting } from "./schema.ts";
+import { BUSY_TIMEOUT, isFaultOfRecord, openForWriting } from "./schema.ts";
 import { Tallies } from "./tallies.ts";
+
+/** What changes to recordings are made with. */
+export interface Keeping {
+  readonly database: DatabaseSync;
+  readonly keys: ScopeKeys;
+}
 
 /**
  * Writes journal records into the archive. A batch and the journal's checkpoint are one transaction, so each record is in
@@ -31,6 +37,7 @@ export class ArchiveStore {
   readonly #blocks: BlockWriter;
   readonly #tallies = new Tallies();
   readonly #exchanges: ExchangeRows;
+  readonly #reader: BlockReader;
   readonly #version;
   #seenVersion: unknown;
 
@@ -44,9 +51,9 @@ export class ArchiveStore {
       this.#do = prepare(this.#database);
       this.#keys = new ScopeKeys(this.#database, masterKey ?? ensureMasterKey(masterKeyFile(file)));
       this.#blocks = new BlockWriter(this.#database, this.#keys);
-      const reader = new BlockReader(this.#database, this.#keys);
+      this.#reader = new BlockReader(this.#database, this.#keys);
       const shared = { database: this.#database, prepared: this.#do, blocks: this.#blocks };
-      this.#exchanges = new ExchangeRows({ ...shared, reader, tallies: this.#tallies });
+      this.#exchanges = new ExchangeRows({ ...shared, reader: this.#reader, tallies: this.#tallies });
       this.#version = this.#database.prepare("PRAGMA data_version");
     } catch (error) {
       this.#database.close();
@@ -82,6 +89,38 @@ export class ArchiveStore {
   /** How many chunks of a body have come from topics, of an exchange that has not ended. */
   arrived(exchange: string, direction: Direction): number {
     return this.#exchanges.arrived(exchange, direction);
+  }
+
+  /** Changes what was recorded before, in one transaction; all of it or nothing. */
+  maintain<Result>(work: (keeping: Keeping) => Result): Result {
+    let result: Result | undefined;
+    this.#transaction(() => {
+      this.#exchanges.distrust();
+      this.#reader.discard();
+      result = work({ database: this.#database, keys: this.#keys });
+    });
+    this.#blocks.discard();
+    return result as Result;
+  }
+
+  /** The database, to read; writing is for {@link maintain}. */
+  get database(): DatabaseSync {
+    return this.#database;
+  }
+
+  /**
+   * Moves the write-ahead log into the file and cuts it to nothing, so that nothing lies in it that the file has no more.
+   *
+   * @returns false when somebody still reads from it.
+   */
+  emptyLog(): boolean {
+    // Not with the patience of other calls, in which this thread would do nothing else.
+    this.#database.exec("PRAGMA busy_timeout = 100");
+    try {
+      return this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+    }
   }
 
   /** Makes what was applied survive the machine's end too, not only this process's. */
@@ -132,6 +171,7 @@ export class ArchiveStore {
     const version = this.#version.get()?.data_version;
     if (version !== this.#seenVersion) {
       this.#exchanges.discard();
+      this.#reader.discard();
       this.#blocks.discard();
     }
     this.#seenVersion = version;

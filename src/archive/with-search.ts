@@ -1,11 +1,39 @@
 import { resolveDataDir } from "../config/load.ts";
+import type { CatchUpOptions, Freshness } from "./catch-up.ts";
 import { count, formatBytes } from "./print/quantities.ts";
 import { type ArchiveSearch, openSearch } from "./search.ts";
+
+export type { Freshness } from "./catch-up.ts";
 
 /** How a command names its data directory. */
 export interface DataDirArguments {
   readonly config?: string | undefined;
   readonly dataDir?: string | undefined;
+}
+
+/** An archive that is up to date, or as far as `freshness` tells. */
+export interface OpenArchive {
+  readonly search: ArchiveSearch;
+  readonly freshness: Freshness;
+  readonly directory: string;
+  readonly masterKey: Buffer | undefined;
+}
+
+/**
+ * Opens the archive that a command's options name.
+ *
+ * @throws {ArchiveError}
+ */
+export async function openArchive(
+  { config, dataDir }: DataDirArguments,
+  options: CatchUpOptions = {},
+): Promise<OpenArchive> {
+  const directory = await resolveDataDir({
+    ...(config !== undefined && { config }),
+    ...(dataDir !== undefined && { dataDir }),
+  });
+  const { search, freshness } = await openSearch(directory, options);
+  return { search, freshness, directory, masterKey: undefined };
 }
 
 /**
@@ -14,14 +42,10 @@ export interface DataDirArguments {
  * @throws {ArchiveError}
  */
 export async function withSearch(
-  { config, dataDir }: DataDirArguments,
+  given: DataDirArguments,
   run: (search: ArchiveSearch, dataDir: string) => Promise<void>,
 ): Promise<void> {
-  const directory = await resolveDataDir({
-    ...(config !== undefined && { config }),
-    ...(dataDir !== undefined && { dataDir }),
-  });
-  const { search, freshness } = await openSearch(directory);
+  const { search, freshness, directory } = await openArchive(given);
   try {
     await run(search, directory);
     const gaps = search.gaps();

@@ -54,7 +54,11 @@ export class BlockReader {
     this.#next = database.prepare(
       "SELECT id FROM blocks WHERE scope = ? AND id > ? AND id <= ? ORDER BY id LIMIT 1",
     );
-    this.#content = database.prepare("SELECT content, sealed FROM blocks WHERE id = ?");
+    // Key and content in one look: between two, another process may have sealed the block anew.
+    this.#content = database.prepare(
+      `SELECT b.content, b.sealed, b.key, k.wrapped FROM blocks b LEFT JOIN scope_keys k
+       ON k.id = b.key AND k.scope = b.scope WHERE b.id = ?`,
+    );
   }
 
   /**
@@ -72,6 +76,11 @@ export class BlockReader {
     for (const block of this.#blocks(scope, first, last)) yield* block.ofExchange(exchange);
   }
 
+  /** Forgets what was read: blocks were changed. */
+  discard(): void {
+    this.#last = undefined;
+  }
+
   *#blocks(scope: string, first = 0, last = Number.MAX_SAFE_INTEGER): Generator<Block> {
     // By ids, each by itself: a statement that is still stepping would keep its snapshot, and with it the log, as long as
     // somebody reads.
@@ -85,10 +94,10 @@ export class BlockReader {
 
   #blockOf(id: number, scope: string): Block | undefined {
     if (this.#last?.id === id) return this.#last;
-    const key = this.#keys.find(scope);
     const row = this.#content.get(id);
+    const key = row === undefined ? undefined : this.#keys.open(Number(row.key), scope, row.wrapped);
     if (key === undefined || row === undefined) return undefined;
-    const records = decode(key, id, scope, row.sealed, Number(row.content));
+    const records = decodeBlock(key, id, scope, row.sealed, Number(row.content));
     if (typeof records === "string") {
       this.#onDamage({ id, scope, problem: records });
       return undefined;
@@ -99,7 +108,7 @@ export class BlockReader {
 }
 
 /** A block's records, or why there are none. */
-function decode(
+export function decodeBlock(
   key: Buffer,
   id: number,
   scope: string,

@@ -17,6 +17,11 @@ export function placeOf(id: number, scope: string): string {
   return `block ${id} of ${scope}`;
 }
 
+/** What lies in a block's row: its frames, compressed and sealed. */
+export function sealBlock(key: Buffer, id: number, scope: string, frames: Buffer): Buffer {
+  return seal(key, placeOf(id, scope), zstdCompressSync(frames, COMPRESSION));
+}
+
 interface OpenBlock {
   readonly id: number;
   memory: Buffer;
@@ -36,7 +41,7 @@ export class BlockWriter {
 
   constructor(database: DatabaseSync, keys: ScopeKeys) {
     this.#keys = keys;
-    this.#insert = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?)");
+    this.#insert = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)");
     this.#lastId = database.prepare("SELECT max(id) AS id FROM blocks");
     this.#nextId = this.#afterLast();
   }
@@ -75,8 +80,8 @@ export class BlockWriter {
   }
 
   #close(scope: string, { id, memory, length }: OpenBlock): void {
-    const compressed = zstdCompressSync(memory.subarray(0, length), COMPRESSION);
-    this.#insert.run(id, scope, length, seal(this.#keys.ensure(scope), placeOf(id, scope), compressed));
+    const key = this.#keys.ensure(scope);
+    this.#insert.run(id, scope, key.id, length, sealBlock(key.bytes, id, scope, memory.subarray(0, length)));
   }
 
   #afterLast(): number {
