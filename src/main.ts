@@ -7,6 +7,7 @@ import { demo } from "./commands/demo.ts";
 import { env } from "./commands/env.ts";
 import { explainFailure, UsageError } from "./commands/failure.ts";
 import { forget } from "./commands/forget.ts";
+import { hold } from "./commands/hold.ts";
 import { login } from "./commands/login.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
@@ -31,6 +32,7 @@ const cli = yargs(hideBin(process.argv))
   .command(statements)
   .command(replay)
   .command(forget)
+  .command(hold)
   .command(archive)
   .command(tail)
   .command(ca)

@@ -110,6 +110,13 @@ export class ArchiveSearch {
     return session === undefined || session.exchanges === 0 ? undefined : session;
   }
 
+  /** Sessions under legal hold, in the order in which they were put under it. */
+  heldSessions(): ArchivedSession[] {
+    return this.#all("SELECT * FROM sessions WHERE held IS NOT NULL ORDER BY held, id").map((row) =>
+      toSession(row, this.#live),
+    );
+  }
+
   /** Those who were refused as unknown; undefined when nobody was. */
   refusedIdentities(): RefusedIdentities | undefined {
     const [row] = this.#all(

@@ -1,4 +1,5 @@
-import { resolveDataDir } from "../config/load.ts";
+import type { ArchiveConfig } from "../config/archive.ts";
+import { resolveArchive } from "../config/load.ts";
 import type { CatchUpOptions, Freshness } from "./catch-up.ts";
 import { count, formatBytes } from "./print/quantities.ts";
 import { type ArchiveSearch, openSearch } from "./search.ts";
@@ -17,6 +18,7 @@ export interface OpenArchive {
   readonly freshness: Freshness;
   readonly directory: string;
   readonly masterKey: Buffer | undefined;
+  readonly config: ArchiveConfig;
 }
 
 /**
@@ -25,15 +27,12 @@ export interface OpenArchive {
  * @throws {ArchiveError}
  */
 export async function openArchive(
-  { config, dataDir }: DataDirArguments,
+  given: DataDirArguments,
   options: CatchUpOptions = {},
 ): Promise<OpenArchive> {
-  const directory = await resolveDataDir({
-    ...(config !== undefined && { config }),
-    ...(dataDir !== undefined && { dataDir }),
-  });
+  const { dataDir: directory, archive: config } = await resolveArchive(given);
   const { search, freshness } = await openSearch(directory, options);
-  return { search, freshness, directory, masterKey: undefined };
+  return { search, freshness, directory, masterKey: undefined, config };
 }
 
 /**

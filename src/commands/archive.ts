@@ -1,5 +1,6 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { dataDirOptions } from "../config/load.ts";
+import { retain } from "./archive/retain.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {
@@ -10,8 +11,8 @@ const options = {
 } as const;
 
 /** `bqtape archive --from kafka`: an archive of what all gateways recorded, for sessions, replay and the like. */
-export const archive: CommandModule<object, InferredOptionTypes<typeof options>> = {
-  command: "archive",
+const keep: CommandModule<object, InferredOptionTypes<typeof options>> = {
+  command: "$0",
   describe: "keep an archive of what gateways delivered to Kafka",
   builder: options,
   async handler({ config: file = process.env.BQTAPE_CONFIG, dataDir, group, once }) {
@@ -26,4 +27,12 @@ export const archive: CommandModule<object, InferredOptionTypes<typeof options>>
     const directory = dataDir ?? config.dataDir;
     await archiveFromKafka({ kafka, dataDir: directory, group, once, onTrouble }, stop.signal);
   },
+};
+
+/** `bqtape archive …`: what is done to the archive as a whole. */
+export const archive: CommandModule = {
+  command: "archive",
+  describe: "keep an archive of what gateways delivered to Kafka, and look after archives",
+  builder: (yargs) => yargs.command(keep).command(retain),
+  handler: () => undefined,
 };

@@ -72,7 +72,7 @@ export async function startGateway(
     const trimmable = readers.passed(journal, reader, position);
     relays?.trim(journal, trimmable);
   };
-  const archive = archived.enabled ? await openArchive(config.dataDir, slots, log, passed) : undefined;
+  const archive = archived.enabled ? await openArchive(config, slots, log, passed) : undefined;
   // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());
   const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
@@ -95,7 +95,7 @@ export async function startGateway(
   const control = createControl({
     caPem,
     notReady: () => running.notReady() ?? sessions?.notReady(),
-    warning: () => fillWarning(running.fill(), delivery),
+    warning: () => fillWarning(running.fill(), delivery) ?? archive?.warning(),
     sessions: sessions?.routes(await agentFacts(files, caPem, proxy)),
     onError: (error, message) => log.error({ err: error }, message),
   });
@@ -141,7 +141,7 @@ function journalSlots({ dataDir, proxy }: Config): JournalSlot[] {
 type Passed = (reader: JournalReaderName, journal: string, position: number) => void;
 
 async function openArchive(
-  dataDir: string,
+  { dataDir, archive: { retention, maxBytes } }: Config,
   slots: readonly JournalSlot[],
   log: Logger,
   passed: Passed,
@@ -155,6 +155,8 @@ async function openArchive(
     })),
     onError: (error) => log.error({ err: error }, "the archive falls behind"),
     onProgress: ({ name, durable }) => passed("archive", name, durable),
+    ...{ retention, maxBytes },
+    onUpkeep: (level, message) => log[level](message),
   });
 }
 

@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
-import { credentialWithAbsolutePaths } from "./credential.ts";
+import { type ArchiveConfig, archiveSchema } from "./archive.ts";
+import { type CredentialConfig, credentialWithAbsolutePaths } from "./credential.ts";
 import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
 import type { IdentityConfig } from "./identity.ts";
@@ -36,12 +37,43 @@ export const dataDirOptions = {
   "data-dir": { type: "string", describe: "its data directory, when there is no file to name it" },
 } as const;
 
-/** The data directory that a command's options name; without any, the configuration's default. */
+/** What commands need to read an archive. */
+export interface ArchivePlace {
+  readonly dataDir: string;
+  readonly archive: ArchiveConfig;
+  /** What the gateway shows Google; absent where no configuration file was read. */
+  readonly credential?: CredentialConfig;
+}
+
+/**
+ * The archive that a command's options name; without any, the configuration's default. A data directory that is named wins
+ * over the configuration's, and over that which the environment names altogether.
+ *
+ * @throws {ConfigError}
+ */
+export async function resolveArchive(options: {
+  config?: string | undefined;
+  dataDir?: string | undefined;
+}): Promise<ArchivePlace> {
+  const { dataDir, config: named } = options;
+  const file = named ?? (dataDir === undefined ? process.env.BQTAPE_CONFIG : undefined);
+  if (file !== undefined) {
+    const config = await loadConfig({ file });
+    const { archive, credential } = config;
+    return { dataDir: dataDir === undefined ? config.dataDir : resolve(dataDir), archive, credential };
+  }
+  const { archive = {} } = overlayEnvironment({}, process.env);
+  const parsed = archiveSchema.safeParse(archive, { reportInput: true });
+  if (!parsed.success) throw new ConfigError(explain(parsed.error, undefined, ["archive"]));
+  return {
+    dataDir: resolve(dataDir ?? process.env.BQTAPE_DATA_DIR ?? "data"),
+    archive: archiveWithAbsolutePaths(parsed.data, process.cwd()),
+  };
+}
+
+/** The data directory that a command's options name, likewise. */
 export async function resolveDataDir(options: { config?: string; dataDir?: string }): Promise<string> {
-  if (options.dataDir !== undefined) return resolve(options.dataDir);
-  const file = options.config ?? process.env.BQTAPE_CONFIG;
-  if (file !== undefined) return (await loadConfig({ file })).dataDir;
-  return resolve(process.env.BQTAPE_DATA_DIR ?? "data");
+  return (await resolveArchive(options)).dataDir;
 }
 
 async function readYaml(file: string): Promise<Record<string, never>> {
@@ -66,10 +98,12 @@ async function readYaml(file: string): Promise<Record<string, never>> {
   return value as Record<string, never>;
 }
 
-function explain(error: z.ZodError, file: string | undefined): string {
+/** @param within where in the configuration what was parsed lies. */
+function explain(error: z.ZodError, file: string | undefined, within: readonly PropertyKey[] = []): string {
   const where = file === undefined ? "configuration" : `configuration file ${file}`;
   return error.issues
     .flatMap(innermost)
+    .map((issue) => ({ ...issue, path: [...within, ...issue.path] }))
     .map((issue) => `${where}: ${explainIssue(issue)}`)
     .join("\n");
 }
@@ -121,9 +155,10 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream, kafka, identity } = config;
+  const { credential, upstream, kafka, identity, archive } = config;
   return {
     ...config,
+    archive: archiveWithAbsolutePaths(archive, base),
     identity: identityWithAbsolutePaths(identity, base),
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
     dataDir: resolve(base, config.dataDir),
@@ -132,6 +167,12 @@ function withAbsolutePaths(config: Config, base: string): Config {
     upstream:
       upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
   };
+}
+
+function archiveWithAbsolutePaths(archive: ArchiveConfig, base: string): ArchiveConfig {
+  const { encryption } = archive;
+  if (encryption === undefined || !("keyFile" in encryption)) return archive;
+  return { ...archive, encryption: { keyFile: resolve(base, encryption.keyFile) } };
 }
 
 function identityWithAbsolutePaths(identity: IdentityConfig, base: string): IdentityConfig {

@@ -64,6 +64,35 @@ test("closing takes in what the journal still holds, and makes all of it durable
   );
 });
 
+test("a running archive retires what its rules say, and tells it", limit, async () => {
+  const told = Promise.withResolvers<string>();
+  const dataDir = temporaryDirectory();
+  const before = new HandWrittenJournal(dataDir)
+    .events(sessionStarted("old"))
+    .exchange(query({ session: "old" }));
+  ingestAll(dataDir, before);
+  const retention = { events: 86_400_000, bodies: 86_400_000, rules: [] };
+  const { archive } = await started({ retention, dataDir, onUpkeep: (_, message) => told.resolve(message) });
+  assert.match(await told.promise, /retired 1 session/);
+  assert.deepEqual(
+    look(dataDir, (search) => search.sessions()),
+    [],
+  );
+  await archive.close();
+});
+
+test("an archive that is nearly as large as it may be warns before it retires anything", limit, async () => {
+  const told: string[] = [];
+  const { archive } = await started({ maxBytes: 150_000, onUpkeep: (level) => told.push(level) });
+  await archive.close();
+  const fill = /at (\d+) % of archive\.maxBytes/.exec(archive.warning() ?? "")?.[1];
+  assert.ok(Number(fill) >= 80, String(archive.warning()));
+  assert.deepEqual(told, ["warn"]);
+  const { archive: roomy } = await started({ maxBytes: 1024 * 1024 * 1024 });
+  await roomy.close();
+  assert.equal(roomy.warning(), undefined);
+});
+
 test("nothing may be trimmed that is applied but not yet durable", limit, async () => {
   const { journal, archive, publish } = await started();
   journal.events(gatewayStarted());

@@ -8,7 +8,7 @@ import type { JournalSource } from "../ingest.ts";
 import { formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
 import { type Order, sessionRow } from "./holds.ts";
-import { leaveNotice } from "./notices.ts";
+import { keepNotice } from "./notices.ts";
 import { redact } from "./redact.ts";
 
 /** Milliseconds to wait for those who read the archive to come to an end. */
@@ -61,7 +61,7 @@ export async function forget(store: ArchiveStore, options: ForgetOptions): Promi
       .prepare("UPDATE sessions SET forgotten = ?, forgotten_by = ?, forgotten_because = ? WHERE id = ?")
       .run(time, by, because, session);
     const [exchanges, bytes] = [Number(row.exchanges), Number(row.bytes)];
-    leaveNotice(keeping, { type: "forgotten", time, session, by, because, exchanges, bytes });
+    keepNotice(keeping, { type: "forgotten", time, session, by, because, exchanges, bytes });
     return { exchanges, bytes };
   });
   await emptyLog(store, session);
