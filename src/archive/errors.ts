@@ -2,6 +2,7 @@ const CODES = [
   "newer-schema",
   "older-schema",
   "wrong-key",
+  "key-unavailable",
   "not-an-archive",
   "no-data-directory",
   "unknown-id",
@@ -17,6 +18,7 @@ const CODES = [
  * - `newer-schema`: the file was written by a newer bqtape;
  * - `older-schema`: by one whose format is not read any more;
  * - `wrong-key`: the master key is not the archive's own, or is not there;
+ * - `key-unavailable`: who keeps the master key does not give it;
  * - `not-an-archive`: the file is something else;
  * - `no-data-directory`: nothing was ever recorded there;
  * - `unknown-id`, `ambiguous-id`: no session or exchange begins so, or several do;

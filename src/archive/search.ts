@@ -57,7 +57,7 @@ export async function openSearch(
   options?: CatchUpOptions,
 ): Promise<{ search: ArchiveSearch; freshness: Freshness }> {
   const freshness = await catchUp(dataDir, options);
-  return { search: new ArchiveSearch(dataDir, freshness.live), freshness };
+  return { search: new ArchiveSearch(dataDir, freshness.live, options?.masterKey), freshness };
 }
 
 /** Finds what was recorded. Reads only, beside a running gateway if need be; results come as they are taken. */

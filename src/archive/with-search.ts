@@ -1,6 +1,7 @@
 import type { ArchiveConfig } from "../config/archive.ts";
 import { resolveArchive } from "../config/load.ts";
 import type { CatchUpOptions, Freshness } from "./catch-up.ts";
+import { openMasterKey } from "./encryption/master-key.ts";
 import { count, formatBytes } from "./print/quantities.ts";
 import { type ArchiveSearch, openSearch } from "./search.ts";
 
@@ -30,9 +31,11 @@ export async function openArchive(
   given: DataDirArguments,
   options: CatchUpOptions = {},
 ): Promise<OpenArchive> {
-  const { dataDir: directory, archive: config } = await resolveArchive(given);
-  const { search, freshness } = await openSearch(directory, options);
-  return { search, freshness, directory, masterKey: undefined, config };
+  const place = await resolveArchive(given);
+  const { dataDir: directory, archive: config } = place;
+  const masterKey = await openMasterKey(place);
+  const { search, freshness } = await openSearch(directory, { ...options, masterKey });
+  return { search, freshness, directory, masterKey, config };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { dataDirOptions } from "../config/load.ts";
+import { rekey } from "./archive/rekey.ts";
 import { retain } from "./archive/retain.ts";
 import { UsageError } from "./failure.ts";
 
@@ -22,10 +23,12 @@ const keep: CommandModule<object, InferredOptionTypes<typeof options>> = {
     if (kafka === undefined) throw new UsageError("--from kafka: the configuration has no kafka.brokers");
     const stop = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+    const { openMasterKey } = await import("../archive/encryption/master-key.ts");
     const { archiveFromKafka } = await import("../archive/from-kafka.ts");
     const onTrouble = (message: string): void => void process.stderr.write(`bqtape: ${message}\n`);
-    const directory = dataDir ?? config.dataDir;
-    await archiveFromKafka({ kafka, dataDir: directory, group, once, onTrouble }, stop.signal);
+    const place = { ...config, dataDir: dataDir ?? config.dataDir };
+    const masterKey = () => openMasterKey(place);
+    await archiveFromKafka({ kafka, dataDir: place.dataDir, group, once, onTrouble, masterKey }, stop.signal);
   },
 };
 
@@ -33,6 +36,6 @@ const keep: CommandModule<object, InferredOptionTypes<typeof options>> = {
 export const archive: CommandModule = {
   command: "archive",
   describe: "keep an archive of what gateways delivered to Kafka, and look after archives",
-  builder: (yargs) => yargs.command(keep).command(retain),
+  builder: (yargs) => yargs.command(keep).command(retain).command(rekey),
   handler: () => undefined,
 };

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Archive, startArchive } from "../archive/archive.ts";
+import { openMasterKey } from "../archive/encryption/master-key.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory } from "../config/paths.ts";
@@ -141,13 +142,16 @@ function journalSlots({ dataDir, proxy }: Config): JournalSlot[] {
 type Passed = (reader: JournalReaderName, journal: string, position: number) => void;
 
 async function openArchive(
-  { dataDir, archive: { retention, maxBytes } }: Config,
+  config: Config,
   slots: readonly JournalSlot[],
   log: Logger,
   passed: Passed,
 ): Promise<Archive> {
+  const { dataDir, archive } = config;
+  const { retention, maxBytes } = archive;
   return await startArchive({
     dataDir,
+    masterKey: await openMasterKey(config),
     journals: slots.map(({ journal: name, end }) => ({
       name,
       directory: journalDirectory(dataDir, name),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { tryLock } from "../../src/recording/lock.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import { gatewayStarted, HandWrittenJournal, query, sessionStarted } from "../archive/support.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -77,3 +78,16 @@ test(
     assert.deepEqual(listed(at), [YOUNG]);
   },
 );
+
+test("archive rekey replaces the master key, but not while a gateway uses it", limit, () => {
+  const { at, dataDir } = recorded("90d");
+  assert.deepEqual(listed(at), [YOUNG, OLD]);
+  const lock = tryLock(dataDir);
+  const refused = bqtape("archive", "rekey", ...at);
+  lock?.release();
+  assert.match(refused.stderr, /a gateway uses .*stop it/);
+  assert.equal(refused.status, 1);
+  const { status, stdout } = bqtape("archive", "rekey", "--json", ...at);
+  assert.deepEqual([status, JSON.parse(stdout)], [0, { keys: 4 }]);
+  assert.match(bqtape("replay", OLD, ...at).stdout, /Ada/);
+});

@@ -86,6 +86,32 @@ export class ScopeKeys {
   }
 }
 
+/** Whether a master key is the one that an archive's keys are wrapped with; any is, of an archive without keys. */
+export function isKeyOf(database: DatabaseSync, master: Buffer): boolean {
+  const row = database.prepare("SELECT id, scope, wrapped FROM scope_keys ORDER BY id LIMIT 1").get();
+  if (!(row?.wrapped instanceof Uint8Array)) return true;
+  return unseal(master, placeOf(Number(row.id), String(row.scope)), row.wrapped) !== undefined;
+}
+
+/**
+ * Wraps all keys with another master key. Only within a transaction.
+ *
+ * @returns how many there are.
+ * @throws {ArchiveError} `wrong-key`.
+ */
+export function rewrapKeys(database: DatabaseSync, master: Buffer, next: Buffer): number {
+  const find = database.prepare("SELECT id, scope, wrapped FROM scope_keys WHERE id > ? ORDER BY id LIMIT 1");
+  const replace = database.prepare("UPDATE scope_keys SET wrapped = ? WHERE id = ?");
+  let count = 0;
+  for (let row = find.get(-1); row !== undefined; row = find.get(Number(row.id))) {
+    const [id, scope] = [Number(row.id), String(row.scope)];
+    const key = unwrap(master, id, scope, row.wrapped as Uint8Array);
+    replace.run(seal(next, placeOf(id, scope), key), id);
+    count += 1;
+  }
+  return count;
+}
+
 /** Where a wrapped key belongs, for {@link seal}. */
 function placeOf(id: number, scope: string): string {
   return `key ${id} of ${scope}`;
