@@ -4,7 +4,7 @@ import { archiveFile, journalDirectory, journalsDirectory } from "../config/path
 import { tryLock } from "../recording/lock.ts";
 import { listSegments, writtenEnd } from "../recording/segments.ts";
 import { readCheckpoints } from "./archive.ts";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest, type JournalSource } from "./ingest.ts";
 import { ArchiveStore } from "./store.ts";
 
@@ -57,6 +57,7 @@ function orArchiveError<T>(dataDir: string, use: () => T): T {
     return use();
   } catch (cause) {
     if (cause instanceof ArchiveError) throw cause;
+    if (isDamage(cause)) throw withDamageInWords(archiveFile(dataDir), cause);
     throw new ArchiveError("failed", `the recordings in ${dataDir} cannot be read: ${messageOf(cause)}`, {
       cause,
     });

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
 export const SCHEMA_VERSION = 4;
@@ -306,6 +306,7 @@ function guarded<T>(file: string, open: () => T): T {
     if (notADatabase) {
       throw new ArchiveError("not-an-archive", `${file} is not a bqtape archive: move it away`, { cause });
     }
+    if (isDamage(cause)) throw withDamageInWords(file, cause);
     throw new ArchiveError("failed", `the archive ${file} cannot be opened: ${messageOf(cause)}`, { cause });
   }
 }

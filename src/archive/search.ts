@@ -4,7 +4,7 @@ import type { Direction } from "../recording/events.ts";
 import type { JournalRecord } from "../recording/frame.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
 import { masterKeyFile, readMasterKey } from "./blocks/master-key.ts";
-import { BlockReader } from "./blocks/reader.ts";
+import { BlockReader, type DamagedBlock } from "./blocks/reader.ts";
 import { type CatchUpOptions, catchUp, type Freshness } from "./catch-up.ts";
 import { ArchiveError } from "./errors.ts";
 import { type SessionFilter, sessionRows } from "./find/sessions.ts";
@@ -34,6 +34,8 @@ export type Found =
   | { readonly kind: "session"; readonly session: ArchivedSession }
   | { readonly kind: "exchange"; readonly exchange: ArchivedExchange };
 
+type OnDamage = (block: DamagedBlock) => void;
+
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
 
@@ -54,10 +56,11 @@ const REFUSED = `SELECT '${NO_SESSION}' AS id, '' AS user, min(time) AS started,
  */
 export async function openSearch(
   dataDir: string,
-  options?: CatchUpOptions,
+  options?: CatchUpOptions & { readonly onDamage?: OnDamage },
 ): Promise<{ search: ArchiveSearch; freshness: Freshness }> {
   const freshness = await catchUp(dataDir, options);
-  return { search: new ArchiveSearch(dataDir, freshness.live, options?.masterKey), freshness };
+  const search = new ArchiveSearch(dataDir, freshness.live, options?.masterKey, options?.onDamage);
+  return { search: search, freshness };
 }
 
 /** Finds what was recorded. Reads only, beside a running gateway if need be; results come as they are taken. */
@@ -70,14 +73,15 @@ export class ArchiveSearch {
   /**
    * @param live whether a gateway runs on the data directory: without one, what has not ended is `incomplete`.
    * @param masterKey 32 bytes. Default: what is in `archive.key` beside the file.
+   * @param onDamage told of blocks that cannot be read, which are passed over. Default: an error is thrown.
    * @throws {ArchiveError}
    */
-  constructor(dataDir: string, live: boolean, masterKey?: Buffer) {
+  constructor(dataDir: string, live: boolean, masterKey?: Buffer, onDamage?: OnDamage) {
     const file = archiveFile(dataDir);
     const database = openForReading(file);
     try {
       if (database !== undefined) defineHasWords(database);
-      this.#blocks = database === undefined ? undefined : openBlocks(database, file, masterKey);
+      this.#blocks = database === undefined ? undefined : openBlocks(database, file, masterKey, onDamage);
     } catch (error) {
       database?.close();
       throw error;
@@ -277,9 +281,14 @@ export class ArchiveSearch {
   }
 }
 
-function openBlocks(database: DatabaseSync, file: string, masterKey: Buffer | undefined): BlockReader {
+function openBlocks(
+  database: DatabaseSync,
+  file: string,
+  masterKey: Buffer | undefined,
+  onDamage: OnDamage | undefined,
+): BlockReader {
   const key = masterKey ?? readMasterKey(masterKeyFile(file));
-  if (key !== undefined) return new BlockReader(database, new ScopeKeys(database, key));
+  if (key !== undefined) return new BlockReader(database, new ScopeKeys(database, key), onDamage);
   throw new ArchiveError(
     "wrong-key",
     `the archive's key ${masterKeyFile(file)} is missing, without which no recording in ${file} can be read: put it back`,

@@ -51,7 +51,8 @@ export class ArchiveStore {
       this.#do = prepare(this.#database);
       this.#keys = new ScopeKeys(this.#database, masterKey ?? ensureMasterKey(masterKeyFile(file)));
       this.#blocks = new BlockWriter(this.#database, this.#keys);
-      this.#reader = new BlockReader(this.#database, this.#keys);
+      // An answer that cannot be read back any more tells less; nothing waits for it.
+      this.#reader = new BlockReader(this.#database, this.#keys, () => undefined);
       const shared = { database: this.#database, prepared: this.#do, blocks: this.#blocks };
       this.#exchanges = new ExchangeRows({ ...shared, reader: this.#reader, tallies: this.#tallies });
       this.#version = this.#database.prepare("PRAGMA data_version");

@@ -1,7 +1,7 @@
 import type { ArchiveConfig } from "../config/archive.ts";
 import { archiveFile } from "../config/paths.ts";
 import { ArchiveStore } from "./store.ts";
-import { type DataDirArguments, openArchive } from "./with-search.ts";
+import { type DataDirArguments, inWords, openArchive } from "./with-search.ts";
 
 /**
  * Runs what changes the archive that a command's options name, brought up to date before; a gateway may use it meanwhile.
@@ -16,7 +16,7 @@ export async function withStore(
   search.close();
   const store = new ArchiveStore(archiveFile(directory), masterKey);
   try {
-    await run(store, config);
+    await inWords(directory, () => run(store, config));
   } finally {
     store.close();
   }

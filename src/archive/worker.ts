@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { GrowthWatch } from "../recording/watch.ts";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest } from "./ingest.ts";
 import type { FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
 import { usedBytes } from "./retention/size.ts";
@@ -174,7 +174,8 @@ class ArchiveWorker {
     this.#post({ type: "progress", progress });
   }
 
-  #report(error: unknown, fatal: boolean): void {
+  #report(cause: unknown, fatal: boolean): void {
+    const error = withDamageInWords(this.#input.file, cause);
     const code = error instanceof ArchiveError ? error.code : "failed";
     this.#post({ type: "error", message: messageOf(error), code, fatal });
   }

@@ -1,6 +1,7 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { dataDirOptions } from "../config/load.ts";
 import { rekey } from "./archive/rekey.ts";
+import { repair } from "./archive/repair.ts";
 import { retain } from "./archive/retain.ts";
 import { UsageError } from "./failure.ts";
 
@@ -36,6 +37,6 @@ const keep: CommandModule<object, InferredOptionTypes<typeof options>> = {
 export const archive: CommandModule = {
   command: "archive",
   describe: "keep an archive of what gateways delivered to Kafka, and look after archives",
-  builder: (yargs) => yargs.command(keep).command(retain).command(rekey),
+  builder: (yargs) => yargs.command(keep).command(retain).command(rekey).command(repair),
   handler: () => undefined,
 };

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { ArchiveError } from "../errors.ts";
+import { ArchiveError, isDamage } from "../errors.ts";
 import { KEY_BYTES, seal, unseal } from "./seal.ts";
 
 /** Whose key tells whether the master key is the archive's own: no session has an empty id. */
@@ -91,6 +91,25 @@ export function isKeyOf(database: DatabaseSync, master: Buffer): boolean {
   const row = database.prepare("SELECT id, scope, wrapped FROM scope_keys ORDER BY id LIMIT 1").get();
   if (!(row?.wrapped instanceof Uint8Array)) return true;
   return unseal(master, placeOf(Number(row.id), String(row.scope)), row.wrapped) !== undefined;
+}
+
+/** One key of an archive that may be damaged: `gone` when it was destroyed, undefined when it cannot be unwrapped or read. */
+export function openScopeKey(
+  database: DatabaseSync,
+  master: Buffer,
+  id: number,
+  scope: string,
+): Buffer | "gone" | undefined {
+  try {
+    const row = database.prepare("SELECT wrapped FROM scope_keys WHERE id = ? AND scope = ?").get(id, scope);
+    if (row === undefined) return "gone";
+    const key =
+      row.wrapped instanceof Uint8Array ? unseal(master, placeOf(id, scope), row.wrapped) : undefined;
+    return key?.length === KEY_BYTES ? key : undefined;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { zstdDecompressSync } from "node:zlib";
 import { decodeFrame, FRAME_HEADER, type JournalRecord, MAX_PAYLOAD } from "../../recording/frame.ts";
-import { ArchiveError } from "../errors.ts";
+import { ArchiveError, isDamage } from "../errors.ts";
 import type { ScopeKeys } from "./keys.ts";
 import { unseal } from "./seal.ts";
 import { placeOf } from "./writer.ts";
@@ -94,16 +94,26 @@ export class BlockReader {
 
   #blockOf(id: number, scope: string): Block | undefined {
     if (this.#last?.id === id) return this.#last;
-    const row = this.#content.get(id);
-    const key = row === undefined ? undefined : this.#keys.open(Number(row.key), scope, row.wrapped);
-    if (key === undefined || row === undefined) return undefined;
-    const records = decodeBlock(key, id, scope, row.sealed, Number(row.content));
-    if (typeof records === "string") {
-      this.#onDamage({ id, scope, problem: records });
-      return undefined;
-    }
+    const records = this.#read(id, scope);
+    if (typeof records === "string") this.#onDamage({ id, scope, problem: records });
+    if (typeof records !== "object") return undefined;
     this.#last = new Block(id, records);
     return this.#last;
+  }
+
+  /** A block's records, or why they cannot be read; undefined when it is gone, or its key is. */
+  #read(id: number, scope: string): readonly JournalRecord[] | string | undefined {
+    try {
+      const row = this.#content.get(id);
+      const key = row === undefined ? undefined : this.#keys.open(Number(row.key), scope, row.wrapped);
+      if (key === undefined || row === undefined) return undefined;
+      return decodeBlock(key, id, scope, row.sealed, Number(row.content));
+    } catch (error) {
+      if (isDamage(error)) return "the file is damaged where it lies";
+      // The archive's master key was found to be right when it was opened.
+      if (error instanceof ArchiveError && error.code === "wrong-key") return "its key was changed";
+      throw error;
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { formatBytes } from "../print/quantities.ts";
 import type { ArchivedSession } from "../records.ts";
 import { type ArchiveSearch, NO_SESSION } from "../search.ts";
 import { ArchiveStore } from "../store.ts";
-import { type DataDirArguments, type Freshness, openArchive } from "../with-search.ts";
+import { type DataDirArguments, type Freshness, inWords, openArchive } from "../with-search.ts";
 
 /** What is needed to change what is kept of a session. */
 export interface KeptSession {
@@ -49,7 +49,7 @@ export async function withSession(
   const store = new ArchiveStore(archiveFile(directory), masterKey);
   try {
     const [journals, delivered] = [journalsOf(directory), readDelivered(directory)];
-    await run({ session, store, freshness, journals, delivered });
+    await inWords(directory, () => run({ session, store, freshness, journals, delivered }));
   } finally {
     store.close();
   }
