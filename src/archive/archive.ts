@@ -150,7 +150,7 @@ export class Archive {
     const workerData: WorkerInput = {
       file: archiveFile(dataDir),
       journals: journals.map(({ name, directory, end }) => ({ name, directory, end })),
-      ...{ retention, maxBytes, masterKey },
+      ...{ dataDir, retention, maxBytes, masterKey },
     };
     const worker = new Worker(new URL(`./worker.${kind}`, import.meta.url), { workerData, name: "archive" });
     this.#worker = worker;

@@ -19,6 +19,7 @@ export interface Progress {
 /** What the worker is started with. */
 export interface WorkerInput {
   readonly file: string;
+  readonly dataDir: string;
   readonly journals: readonly LiveJournal[];
   /** Default: what is in `archive.key` beside the file. */
   readonly masterKey: Uint8Array | undefined;

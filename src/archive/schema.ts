@@ -16,9 +16,9 @@ const APPLICATION_ID = 0x42515441;
  * A statement is told by the exchange that began it: `statement` names that one, in its own row too, and `statement_…`
  * in its row add up what all of them came to. Long texts are kept once: `…_text` is an id of `texts`.
  *
- * A scope's blocks are written under its youngest key. While a session is redacted, `redaction_key` is the one under which
- * its older blocks are sealed anew; `bodies_retired` is its last activity as it was then. Of what was forgotten or retired a
- * row of `notices` is left, whose `content` is canonical JSON (RFC 8785) and is what `signature` is made over.
+ * A scope's blocks are written under its youngest key. Of a session whose bodies are gone, `bodies_retired` is its last
+ * activity as it was then. Of what was forgotten or retired a row of `notices` is left, whose `content` is canonical JSON
+ * (RFC 8785) and is what `signature` is made over.
  */
 const TABLES = `
 CREATE TABLE runs (
@@ -56,7 +56,6 @@ CREATE TABLE sessions (
   forgotten_by TEXT,
   forgotten_because TEXT,
   bodies_retired REAL,
-  redaction_key INTEGER,
   exchanges INTEGER NOT NULL DEFAULT 0,
   statements INTEGER NOT NULL DEFAULT 0,
   ended INTEGER NOT NULL DEFAULT 0,

@@ -10,13 +10,13 @@ import { type DataDirArguments, inWords, openArchive } from "./with-search.ts";
  */
 export async function withStore(
   given: DataDirArguments,
-  run: (store: ArchiveStore, config: ArchiveConfig) => Promise<void>,
+  run: (store: ArchiveStore, config: ArchiveConfig, dataDir: string) => Promise<void>,
 ): Promise<void> {
   const { search, directory, masterKey, config } = await openArchive(given);
   search.close();
   const store = new ArchiveStore(archiveFile(directory), masterKey);
   try {
-    await inWords(directory, () => run(store, config));
+    await inWords(directory, () => run(store, config, directory));
   } finally {
     store.close();
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { readDelivered } from "../delivery/delivery.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest } from "./ingest.ts";
@@ -34,9 +35,10 @@ class ArchiveWorker {
     this.#input = input;
     this.#post = post;
     this.#watch = new GrowthWatch(input.journals.map(({ end }) => end));
-    const { retention, maxBytes } = input;
+    const { retention, maxBytes, journals, dataDir } = input;
+    const delivered = () => readDelivered(dataDir);
     const report = (level: "info" | "error", message: string) => post({ type: "told", level, message });
-    this.#upkeep = new Upkeep({ retention, maxBytes, report });
+    this.#upkeep = new Upkeep({ retention, maxBytes, journals, delivered, report });
   }
 
   close(): void {

@@ -9,7 +9,7 @@ import { formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
 import { type Order, sessionRow } from "./holds.ts";
 import { keepNotice } from "./notices.ts";
-import { redact } from "./redact.ts";
+import { Redaction } from "./redact.ts";
 
 /** Milliseconds to wait for those who read the archive to come to an end. */
 const LOG_PATIENCE = 20_000;
@@ -56,7 +56,7 @@ export async function forget(store: ArchiveStore, options: ForgetOptions): Promi
     const row = sessionRow(keeping, session);
     // It may have become so meanwhile.
     refuseHeld(row, session);
-    redact(keeping, session, () => true);
+    new Redaction(session).step(keeping, () => true);
     keeping.database
       .prepare("UPDATE sessions SET forgotten = ?, forgotten_by = ?, forgotten_because = ? WHERE id = ?")
       .run(time, by, because, session);

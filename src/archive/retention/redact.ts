@@ -10,29 +10,27 @@ export type MayGoOn = () => boolean;
 
 /**
  * Takes out of a session what it quotes: of its records, its events stay in sealed form, under a new key; bodies, SQL, column
- * names and errors go, and so do the old keys. Each call goes on where an earlier one stopped, however that ended. Only
- * within a transaction.
- *
- * @returns whether it is done.
+ * names and errors go, and so do the old keys. One that is cut short is begun anew, and passes over what is done quickly.
  */
-export function redact(keeping: Keeping, session: string, mayGoOn: MayGoOn): boolean {
-  const key = newKeyOf(keeping, session);
-  if (!new Exchanges(keeping).empty(session, mayGoOn)) return false;
-  if (!sealAnew(keeping, session, key, mayGoOn)) return false;
-  keeping.keys.destroy(session, key);
-  keeping.database
-    .prepare("UPDATE sessions SET redaction_key = NULL, bodies_retired = last_activity WHERE id = ?")
-    .run(session);
-  return true;
-}
+export class Redaction {
+  readonly #session: string;
+  /** The id of the new key: whatever is recorded from its making on is sealed with it, and stays. */
+  #key: number | undefined;
 
-/** Whatever is recorded from now on is sealed with it, and needs no redaction. */
-function newKeyOf({ database, keys }: Keeping, session: string): number {
-  const begun = database.prepare("SELECT redaction_key AS key FROM sessions WHERE id = ?").get(session)?.key;
-  if (typeof begun === "number") return begun;
-  const { id } = keys.renewed(session);
-  database.prepare("UPDATE sessions SET redaction_key = ? WHERE id = ?").run(id, session);
-  return id;
+  constructor(session: string) {
+    this.#session = session;
+  }
+
+  /** Goes on; true when it is done. Only within a transaction, which must not be rolled back if this is to go on. */
+  step(keeping: Keeping, mayGoOn: MayGoOn): boolean {
+    const { database, keys } = keeping;
+    this.#key ??= keys.renewed(this.#session).id;
+    if (!new Exchanges(keeping).empty(this.#session, mayGoOn)) return false;
+    if (!sealAnew(keeping, this.#session, this.#key, mayGoOn)) return false;
+    keys.destroy(this.#session, this.#key);
+    database.prepare("UPDATE sessions SET bodies_retired = last_activity WHERE id = ?").run(this.#session);
+    return true;
+  }
 }
 
 /** Rewrites the scope's blocks that lie under older keys. One that cannot be read any more goes. */

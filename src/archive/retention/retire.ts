@@ -7,25 +7,34 @@ import type { MayGoOn } from "./redact.ts";
 /** Rows of refused identities removed at a time. */
 const SOME = 500;
 
+/** Removes a session with all that belongs to it. */
+export class Retirement {
+  readonly #session: string;
+
+  constructor(session: string) {
+    this.#session = session;
+  }
+
+  /** Goes on, also where an earlier one stopped, however that ended; true when it is done. Only within a transaction. */
+  step(keeping: Keeping, mayGoOn: MayGoOn): boolean {
+    const { database, keys } = keeping;
+    if (!new Exchanges(keeping).remove(this.#session, mayGoOn)) return false;
+    const removeBlock = database.prepare(
+      "DELETE FROM blocks WHERE id = (SELECT id FROM blocks WHERE scope = ? ORDER BY id LIMIT 1)",
+    );
+    while (removeBlock.run(this.#session).changes > 0) if (!mayGoOn()) return false;
+    keys.destroy(this.#session);
+    database.prepare("DELETE FROM sessions WHERE id = ?").run(this.#session);
+    return true;
+  }
+}
+
 /**
- * Removes a session with all that belongs to it. Each call goes on where an earlier one stopped, however that ended. Only
- * within a transaction.
+ * Removes what has no session and is older than a time: what was refused, and what gateways say of themselves. Only within a
+ * transaction.
  *
  * @returns whether it is done.
  */
-export function retire(keeping: Keeping, session: string, mayGoOn: MayGoOn): boolean {
-  const { database, keys } = keeping;
-  if (!new Exchanges(keeping).remove(session, mayGoOn)) return false;
-  const removeBlock = database.prepare(
-    "DELETE FROM blocks WHERE id = (SELECT id FROM blocks WHERE scope = ? ORDER BY id LIMIT 1)",
-  );
-  while (removeBlock.run(session).changes > 0) if (!mayGoOn()) return false;
-  keys.destroy(session);
-  database.prepare("DELETE FROM sessions WHERE id = ?").run(session);
-  return true;
-}
-
-/** Likewise, what has no session and is older than a time: what was refused, and what gateways say of themselves. */
 export function retireWithoutSession(keeping: Keeping, before: number, mayGoOn: MayGoOn): boolean {
   if (!new Exchanges(keeping).remove(null, mayGoOn, before)) return false;
   const removeRefused = keeping.database.prepare(

@@ -3,8 +3,8 @@ import type { ArchiveStore, Keeping } from "../store.ts";
 import { type Due, due, oldestFirst } from "./due.ts";
 import { usualLimits } from "./limits.ts";
 import { keepNotice, type NoticeSigner, type Retired, withOneMore } from "./notices.ts";
-import { redact } from "./redact.ts";
-import { retire, retireWithoutSession } from "./retire.ts";
+import { Redaction } from "./redact.ts";
+import { Retirement, retireWithoutSession } from "./retire.ts";
 import { usedBytes } from "./size.ts";
 
 export interface SweepOptions {
@@ -28,6 +28,11 @@ const YOUNG = 3_600_000;
 
 type DueBecause = Due & { readonly because: Retired["because"] };
 
+interface Job {
+  readonly due: DueBecause;
+  readonly work: Redaction | Retirement;
+}
+
 /** Retires what was kept as long as the rules say, then the oldest, while the archive is larger than it may be. */
 export class Sweep {
   readonly #store: ArchiveStore;
@@ -35,7 +40,7 @@ export class Sweep {
   readonly #now: number;
   readonly #due: Generator<DueBecause>;
   readonly #notices = new Map<string, { id: number; notice: Retired }>();
-  #current: DueBecause | undefined;
+  #current: Job | undefined;
   #isStrayDone: boolean;
 
   constructor(store: ArchiveStore, options: SweepOptions) {
@@ -49,12 +54,11 @@ export class Sweep {
   /** Retires some more, in one short transaction; false when nothing is left to do. */
   step(): boolean {
     this.#current ??= this.#next();
-    const current = this.#current;
-    if (current === undefined) return this.#stepWithoutSession();
+    if (this.#current === undefined) return this.#stepWithoutSession();
+    const { due: current, work } = this.#current;
     const isDone = this.#store.maintain((keeping) => {
       if (!isStillDue(keeping, current)) return true;
-      const work = current.what === "sessions" ? retire : redact;
-      if (!work(keeping, current.session, within(STEP))) return false;
+      if (!work.step(keeping, within(STEP))) return false;
       this.#note(keeping, current);
       return true;
     });
@@ -67,9 +71,11 @@ export class Sweep {
     return [...this.#notices.values()].map(({ notice }) => notice);
   }
 
-  #next(): DueBecause | undefined {
+  #next(): Job | undefined {
     const { done, value } = this.#due.next();
-    return done === true ? undefined : value;
+    if (done === true) return undefined;
+    const { what, session } = value;
+    return { due: value, work: what === "sessions" ? new Retirement(session) : new Redaction(session) };
   }
 
   *#allDue(): Generator<DueBecause> {

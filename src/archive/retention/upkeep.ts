@@ -1,7 +1,9 @@
 import type { RetentionConfig } from "../../config/archive.ts";
 import { messageOf } from "../errors.ts";
+import type { JournalSource } from "../ingest.ts";
 import { count, formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
+import { scrubRetired } from "./journal-traces.ts";
 import type { Retired } from "./notices.ts";
 import { usedBytes } from "./size.ts";
 import { Sweep } from "./sweep.ts";
@@ -10,6 +12,9 @@ export interface UpkeepOptions {
   readonly retention?: RetentionConfig | undefined;
   /** Bytes of the archive at most. */
   readonly maxBytes?: number | undefined;
+  readonly journals: readonly JournalSource[];
+  /** Positions up to which journals are delivered, of those that are. */
+  readonly delivered: () => ReadonlyMap<string, number>;
   readonly report: (level: "info" | "error", message: string) => void;
 }
 
@@ -29,12 +34,13 @@ export class Upkeep {
 
   /** Does some of it, for as long as a step takes; true while there is more. What fails is told, and tried again later. */
   step(store: ArchiveStore): boolean {
-    const { report } = this.#options;
+    const { report, journals, delivered } = this.#options;
     try {
       const sweep = this.#running(store) ?? this.#start(store);
       if (sweep === undefined) return false;
       if (sweep.step()) return true;
       for (const each of sweep.retired) report("info", wordsOf(each));
+      if (sweep.retired.length > 0) scrubRetired(store, journals, delivered());
     } catch (error) {
       report("error", `recordings whose time is up cannot be retired: ${messageOf(error)}`);
     }

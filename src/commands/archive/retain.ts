@@ -1,11 +1,14 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
+import { journalsOf } from "../../archive/catch-up.ts";
 import { asText, writeAll } from "../../archive/output.ts";
 import { type Due, due } from "../../archive/retention/due.ts";
+import { scrubRetired } from "../../archive/retention/journal-traces.ts";
 import { type Retired, withOneMore } from "../../archive/retention/notices.ts";
 import { Sweep } from "../../archive/retention/sweep.ts";
 import { wordsOf } from "../../archive/retention/upkeep.ts";
 import { withStore } from "../../archive/with-store.ts";
 import { dataDirOptions } from "../../config/load.ts";
+import { readDelivered } from "../../delivery/delivery.ts";
 import { UsageError } from "../failure.ts";
 
 const options = {
@@ -20,7 +23,7 @@ export const retain: CommandModule<object, InferredOptionTypes<typeof options>> 
   describe: "retire recordings whose time is up (archive.retention, archive.maxBytes), now",
   builder: options,
   handler: async (given) => {
-    await withStore(given, async (store, { retention, maxBytes }) => {
+    await withStore(given, async (store, { retention, maxBytes }, dataDir) => {
       if (retention === undefined && maxBytes === undefined) {
         throw new UsageError(
           "recordings are kept for ever: set archive.retention or archive.maxBytes in the configuration (--config FILE)",
@@ -32,6 +35,7 @@ export const retain: CommandModule<object, InferredOptionTypes<typeof options>> 
         // So that a gateway's archive can write in between.
         while (sweep.step()) await new Promise(setImmediate);
         store.emptyLog();
+        scrubRetired(store, journalsOf(dataDir), readDelivered(dataDir));
       }
       const planned = retention === undefined ? [] : due(store.database, retention, now);
       const retired = given.dryRun ? sumsOf(planned, now) : sweep.retired;
