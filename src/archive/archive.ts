@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import type { RetentionConfig } from "../config/archive.ts";
 import { archiveFile } from "../config/paths.ts";
 import { ArchiveError, type ArchiveErrorCode, messageOf } from "./errors.ts";
 import type { FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
@@ -14,6 +15,14 @@ export interface ArchiveOptions {
   readonly onError: (error: ArchiveError) => void;
   /** Told after each batch and each sync. */
   readonly onProgress?: (progress: Progress) => void;
+  /** See `archive.retention`. Default: recordings are kept for ever. */
+  readonly retention?: RetentionConfig | undefined;
+  /** Bytes from which on the oldest sessions are retired. Default: no limit. */
+  readonly maxBytes?: number | undefined;
+  /** 32 bytes. Default: what is in `archive.key` beside the archive. */
+  readonly masterKey?: Buffer | undefined;
+  /** Told what was retired, or why it could not be, and before anything is retired for want of room. */
+  readonly onUpkeep?: (level: "info" | "warn" | "error", message: string) => void;
   /** Milliseconds that {@link Archive.close} gives the worker to reach the journals' ends. Default 10 000. */
   readonly closeTimeout?: number;
 }
@@ -61,6 +70,9 @@ const YOUNG_MEBIBYTES = 32;
 const FIRST_RESTART = 100;
 const LAST_RESTART = 5_000;
 
+/** How full an archive is when operators are warned. */
+const WARN_FROM = 0.8;
+
 /** The embedded archive of a running gateway. */
 export class Archive {
   /** Resolves when the archive is open. */
@@ -72,6 +84,7 @@ export class Archive {
   #closing = false;
   readonly #closed = Promise.withResolvers<void>();
   #restart = FIRST_RESTART;
+  #bytes = 0;
 
   /** Use {@link startArchive}. */
   constructor(options: ArchiveOptions) {
@@ -89,6 +102,14 @@ export class Archive {
   /** Up to where a journal may be unlinked: what is before it is on the disk in the archive. */
   trimmable(name: string): number {
     return this.#progress.get(name)?.durable ?? 0;
+  }
+
+  /** That the archive is nearly as large as it may be: whoever wants to keep its oldest sessions has to know before. */
+  warning(): string | undefined {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const fill = this.#bytes / maxBytes;
+    if (fill < WARN_FROM) return undefined;
+    return `the archive is at ${Math.floor(fill * 100)} % of archive.maxBytes: above it the oldest sessions are retired`;
   }
 
   /**
@@ -126,12 +147,13 @@ export class Archive {
   }
 
   #run(started?: PromiseWithResolvers<void>): void {
-    const { dataDir, journals } = this.#options;
+    const { dataDir, journals, retention, maxBytes, masterKey } = this.#options;
     // Run as .ts in the tree and as .js when compiled: the worker's file has this one's kind.
     const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const workerData: WorkerInput = {
       file: archiveFile(dataDir),
       journals: journals.map(({ name, directory, end }) => ({ name, directory, end })),
+      ...{ dataDir, retention, maxBytes, masterKey },
     };
     const worker = new Worker(new URL(`./worker.${kind}`, import.meta.url), {
       workerData,
@@ -149,6 +171,12 @@ export class Archive {
         case "progress":
           this.#restart = FIRST_RESTART;
           for (const progress of message.progress) this.#advance(progress);
+          return;
+        case "size":
+          this.#resized(message.bytes);
+          return;
+        case "told":
+          this.#options.onUpkeep?.(message.level, message.message);
           return;
         case "error": {
           const code = message.code as ArchiveErrorCode;
@@ -185,6 +213,13 @@ export class Archive {
       return false;
     });
     this.#options.onProgress?.(progress);
+  }
+
+  #resized(bytes: number): void {
+    const before = this.warning();
+    this.#bytes = bytes;
+    const warning = this.warning();
+    if (before === undefined && warning !== undefined) this.#options.onUpkeep?.("warn", warning);
   }
 
   #fail(code: ArchiveErrorCode, message: string): void {

@@ -4,7 +4,7 @@ import { archiveFile, journalDirectory, journalsDirectory } from "../config/path
 import { tryLock } from "../recording/lock.ts";
 import { listSegments, writtenEnd } from "../recording/segments.ts";
 import { readCheckpoints } from "./archive.ts";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest, type JournalSource } from "./ingest.ts";
 import { ArchiveStore } from "./store.ts";
 
@@ -19,6 +19,8 @@ export interface Freshness {
 export interface CatchUpOptions {
   /** Milliseconds to wait for a live gateway's own archive. Default 3 000. */
   readonly timeout?: number;
+  /** 32 bytes. Default: what is in `archive.key` beside the archive. */
+  readonly masterKey?: Buffer | undefined;
 }
 
 const POLL = 20;
@@ -29,7 +31,10 @@ const POLL = 20;
  *
  * @throws {ArchiveError} when there is no such directory, or the archive cannot be written.
  */
-export async function catchUp(dataDir: string, { timeout = 3_000 }: CatchUpOptions = {}): Promise<Freshness> {
+export async function catchUp(
+  dataDir: string,
+  { timeout = 3_000, masterKey }: CatchUpOptions = {},
+): Promise<Freshness> {
   if (!existsSync(dataDir)) {
     throw new ArchiveError(
       "no-data-directory",
@@ -40,31 +45,32 @@ export async function catchUp(dataDir: string, { timeout = 3_000 }: CatchUpOptio
   const deadline = performance.now() + timeout;
   for (;;) {
     // A gateway may end while it is waited for, and then leaves the rest to us.
-    if (orArchiveError(dataDir, catchUpAlone)) return { live: false, behind: 0 };
+    if (orArchiveError(dataDir, () => catchUpAlone(dataDir, masterKey))) return { live: false, behind: 0 };
     const behind = bytesBehind(dataDir, ends);
     if (behind === 0 || performance.now() >= deadline) return { live: true, behind };
     await delay(POLL);
   }
 }
 
-function orArchiveError<T>(dataDir: string, use: (dataDir: string) => T): T {
+function orArchiveError<T>(dataDir: string, use: () => T): T {
   try {
-    return use(dataDir);
+    return use();
   } catch (cause) {
     if (cause instanceof ArchiveError) throw cause;
+    if (isDamage(cause)) throw withDamageInWords(archiveFile(dataDir), cause);
     throw new ArchiveError("failed", `the recordings in ${dataDir} cannot be read: ${messageOf(cause)}`, {
       cause,
     });
   }
 }
 
-function catchUpAlone(dataDir: string): boolean {
+function catchUpAlone(dataDir: string, masterKey: Buffer | undefined): boolean {
   const lock = tryLock(dataDir);
   if (lock === undefined) return false;
   try {
     const journals = journalsOf(dataDir);
     if (journals.length === 0) return true;
-    const store = new ArchiveStore(archiveFile(dataDir));
+    const store = new ArchiveStore(archiveFile(dataDir), masterKey);
     try {
       const ingest = new Ingest(store, journals);
       try {
@@ -82,7 +88,8 @@ function catchUpAlone(dataDir: string): boolean {
   }
 }
 
-function journalsOf(dataDir: string): JournalSource[] {
+/** The journals in a data directory. */
+export function journalsOf(dataDir: string): JournalSource[] {
   if (!existsSync(journalsDirectory(dataDir))) return [];
   return readdirSync(journalsDirectory(dataDir), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())

@@ -176,11 +176,16 @@ export class ExchangeRows {
     this.#answers.renew();
   }
 
+  /** Sessions and texts may have been removed. */
+  distrust(): void {
+    this.#sessions = new Set();
+    this.#texts.discard();
+  }
+
   /** The transaction was rolled back, or others have changed the archive meanwhile. */
   discard(): void {
     this.#begun = new Map();
-    this.#sessions = new Set();
-    this.#texts.discard();
+    this.distrust();
     this.#answers.discard();
   }
 

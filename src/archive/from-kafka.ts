@@ -13,6 +13,8 @@ export interface FromKafkaOptions {
   readonly kafka: KafkaConfig;
   /** Where the archive is kept; no gateway may use it. */
   readonly dataDir: string;
+  /** 32 bytes. Default: what is in `archive.key` beside the archive. */
+  readonly masterKey?: () => Promise<Buffer | undefined>;
   /** The consumer group, whose offsets say where to go on. */
   readonly group: string;
   /** End when all is read that the topics hold now. */
@@ -37,7 +39,7 @@ export async function archiveFromKafka(options: FromKafkaOptions, signal: AbortS
     throw new ArchiveError("failed", `${dataDir} is in use by a gateway: name another with --data-dir`);
   }
   try {
-    const store = new ArchiveStore(archiveFile(dataDir));
+    const store = new ArchiveStore(archiveFile(dataDir), await options.masterKey?.());
     try {
       const { events, bodies } = kafka.topics;
       const offsets = await groupOffsets(kafka, {

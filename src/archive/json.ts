@@ -2,7 +2,7 @@ import type { ArchivedExchange, ArchivedSession, ArchivedStatement, RefusedIdent
 
 /** A session as `--json` prints it: times as ISO 8601. */
 export function sessionJson(session: ArchivedSession) {
-  const { started, lastActivity, expires, renewed, over } = session;
+  const { started, lastActivity, expires, renewed, over, held, forgotten } = session;
   return {
     ...session,
     started: isoTime(started),
@@ -10,6 +10,8 @@ export function sessionJson(session: ArchivedSession) {
     ...(expires !== undefined && { expires: isoTime(expires) }),
     ...(renewed !== undefined && { renewed: isoTime(renewed) }),
     ...(over !== undefined && { over: { ...over, at: isoTime(over.at) } }),
+    ...(held !== undefined && { held: { ...held, at: isoTime(held.at) } }),
+    ...(forgotten !== undefined && { forgotten: { ...forgotten, at: isoTime(forgotten.at) } }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { RetentionConfig } from "../config/archive.ts";
 import type { JournalSource } from "./ingest.ts";
 
 /** A journal that is being written in this process. */
@@ -18,13 +19,24 @@ export interface Progress {
 /** What the worker is started with. */
 export interface WorkerInput {
   readonly file: string;
+  readonly dataDir: string;
   readonly journals: readonly LiveJournal[];
+  /** Default: what is in `archive.key` beside the file. */
+  readonly masterKey: Uint8Array | undefined;
+  /** How long recordings are kept. Default: for ever. */
+  readonly retention: RetentionConfig | undefined;
+  /** Bytes of the archive at most. Default: no limit. */
+  readonly maxBytes: number | undefined;
 }
 
 export type FromWorker =
   /** The archive is open. */
   | { readonly type: "ready" }
   | { readonly type: "progress"; readonly progress: readonly Progress[] }
+  /** How many bytes of the file are in use. */
+  | { readonly type: "size"; readonly bytes: number }
+  /** For the log. */
+  | { readonly type: "told"; readonly level: "info" | "error"; readonly message: string }
   /** Something failed and will be tried again, unless `fatal`: then the worker ends. */
   | { readonly type: "error"; readonly message: string; readonly code: string; readonly fatal: boolean };
 

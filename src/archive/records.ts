@@ -31,6 +31,12 @@ export interface ArchivedSession {
     /** Who revoked it. */
     readonly by?: string;
   };
+  /** Under legal hold: neither retired nor forgotten. */
+  readonly held?: Order;
+  /** What it quoted is gone: bodies, SQL, errors, column names. */
+  readonly forgotten?: Order;
+  /** Whether bodies and SQL are gone as their time was up. */
+  readonly bodiesRetired?: boolean;
   readonly started: number;
   readonly lastActivity: number;
   readonly exchanges: number;
@@ -40,6 +46,13 @@ export interface ArchivedSession {
   readonly incomplete: number;
   /** Of request and response bodies. */
   readonly bytes: number;
+}
+
+/** What somebody had done to a session; milliseconds since the Unix epoch. */
+export interface Order {
+  readonly at: number;
+  readonly by: string;
+  readonly because: string;
 }
 
 /**
@@ -137,6 +150,12 @@ export function toSession(row: Row, live: boolean): ArchivedSession {
     expires: number(row, "expires"),
     renewed: number(row, "renewed"),
     over: overOf(row),
+    held: orderOf(row, "held"),
+    forgotten: orderOf(row, "forgotten"),
+    bodiesRetired:
+      number(row, "forgotten") === undefined && number(row, "bodies_retired") !== undefined
+        ? true
+        : undefined,
     started: number(row, "started") ?? 0,
     lastActivity: number(row, "last_activity") ?? number(row, "started") ?? 0,
     exchanges: number(row, "exchanges") ?? 0,
@@ -153,6 +172,12 @@ function overOf(row: Row): ArchivedSession["over"] {
   const by = text(row, "over_by");
   const at = number(row, "over_at") ?? 0;
   return { how, at, because: text(row, "over_because") ?? "", ...(by !== undefined && { by }) };
+}
+
+function orderOf(row: Row, what: "held" | "forgotten"): Order | undefined {
+  const at = number(row, what);
+  if (at === undefined) return undefined;
+  return { at, by: text(row, `${what}_by`) ?? "", because: text(row, `${what}_because`) ?? "" };
 }
 
 /** Those who came without an identity that is known. */

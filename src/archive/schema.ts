@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
 export const SCHEMA_VERSION = 4;
@@ -17,6 +17,10 @@ const APPLICATION_ID = 0x42515441;
  * in its row add up what all of them came to. Long texts are kept once: `…_text` is an id of `texts`.
  *
  * `arrivals` and `chains` say what has come from topics, where records come again.
+ *
+ * A scope's blocks are written under its youngest key. Of a session whose bodies are gone, `bodies_retired` is its last
+ * activity as it was then. Of what was forgotten or retired a row of `notices` is left, whose `content` is canonical JSON
+ * (RFC 8785) and is what `signature` is made over.
  */
 const TABLES = `
 CREATE TABLE runs (
@@ -47,6 +51,13 @@ CREATE TABLE sessions (
   over_because TEXT,
   over_by TEXT,
   last_activity REAL NOT NULL,
+  held REAL,
+  held_by TEXT,
+  held_because TEXT,
+  forgotten REAL,
+  forgotten_by TEXT,
+  forgotten_because TEXT,
+  bodies_retired REAL,
   exchanges INTEGER NOT NULL DEFAULT 0,
   statements INTEGER NOT NULL DEFAULT 0,
   ended INTEGER NOT NULL DEFAULT 0,
@@ -55,6 +66,7 @@ CREATE TABLE sessions (
   bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX sessions_by_activity ON sessions (last_activity, id);
+CREATE INDEX sessions_held ON sessions (held) WHERE held IS NOT NULL;
 CREATE INDEX sessions_of_user ON sessions (user COLLATE NOCASE, last_activity);
 
 CREATE TABLE refused_identities (
@@ -148,15 +160,26 @@ INSERT INTO texts_index (texts_index, rank) VALUES ('secure-delete', 1);
 CREATE TABLE blocks (
   id INTEGER PRIMARY KEY,
   scope TEXT NOT NULL,
+  key INTEGER NOT NULL,
   content INTEGER NOT NULL,
   sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX blocks_of_scope ON blocks (scope, id);
 
 CREATE TABLE scope_keys (
-  scope TEXT NOT NULL PRIMARY KEY,
+  id INTEGER PRIMARY KEY,
+  scope TEXT NOT NULL,
   wrapped BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
+CREATE INDEX keys_of_scope ON scope_keys (scope, id);
+
+CREATE TABLE notices (
+  id INTEGER PRIMARY KEY,
+  time REAL NOT NULL,
+  content TEXT NOT NULL,
+  kid TEXT,
+  signature TEXT
+) STRICT;
 
 CREATE TABLE arrivals (
   exchange TEXT NOT NULL,
@@ -185,7 +208,7 @@ CREATE TABLE checkpoints (
 `;
 
 /** Milliseconds that a connection waits for another's write to end. */
-const BUSY_TIMEOUT = 5_000;
+export const BUSY_TIMEOUT = 5_000;
 
 /** A block has tens of kilobytes, and a row half of one: pages of the usual 4 KiB would be many. */
 const PAGE_BYTES = 8_192;
@@ -296,6 +319,7 @@ function guarded<T>(file: string, open: () => T): T {
     if (notADatabase) {
       throw new ArchiveError("not-an-archive", `${file} is not a bqtape archive: move it away`, { cause });
     }
+    if (isDamage(cause)) throw withDamageInWords(file, cause);
     throw new ArchiveError("failed", `the archive ${file} cannot be opened: ${messageOf(cause)}`, { cause });
   }
 }

@@ -38,6 +38,8 @@ export type Found =
 /** Exchanges read from the archive at once. */
 const AT_A_TIME = 200;
 
+type OnDamage = (block: DamagedBlock) => void;
+
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
 
@@ -58,10 +60,11 @@ const REFUSED = `SELECT '${NO_SESSION}' AS id, '' AS user, min(time) AS started,
  */
 export async function openSearch(
   dataDir: string,
-  options?: CatchUpOptions,
+  options?: CatchUpOptions & { readonly onDamage?: OnDamage },
 ): Promise<{ search: ArchiveSearch; freshness: Freshness }> {
   const freshness = await catchUp(dataDir, options);
-  return { search: new ArchiveSearch(dataDir, freshness.live), freshness };
+  const search = new ArchiveSearch(dataDir, freshness.live, options?.masterKey, options?.onDamage);
+  return { search: search, freshness };
 }
 
 /** Finds what was recorded. Reads only, beside a running gateway if need be; results come as they are taken. */
@@ -76,13 +79,15 @@ export class ArchiveSearch {
   /**
    * @param live whether a gateway runs on the data directory: without one, what has not ended is `incomplete`.
    * @param masterKey 32 bytes. Default: what is in `archive.key` beside the file.
+   * @param onDamage told of blocks that cannot be read, which are passed over. Default: an error is thrown.
    * @throws {ArchiveError}
    */
-  constructor(dataDir: string, live: boolean, masterKey?: Buffer) {
+  constructor(dataDir: string, live: boolean, masterKey?: Buffer, onDamage?: OnDamage) {
     const file = archiveFile(dataDir);
     const database = openForReading(file);
     try {
       if (database !== undefined) defineHasWords(database);
+      this.onDamage = onDamage;
       this.#blocks = database === undefined ? undefined : this.#openBlocks(database, file, masterKey);
     } catch (error) {
       database?.close();
@@ -114,6 +119,13 @@ export class ArchiveSearch {
     const [row] = this.#all(REFUSED);
     const session = row === undefined ? undefined : toSession(row, this.#live);
     return session === undefined || session.exchanges === 0 ? undefined : session;
+  }
+
+  /** Sessions under legal hold, in the order in which they were put under it. */
+  heldSessions(): ArchivedSession[] {
+    return this.#all("SELECT * FROM sessions WHERE held IS NOT NULL ORDER BY held, id").map((row) =>
+      toSession(row, this.#live),
+    );
   }
 
   /** Those who were refused as unknown; undefined when nobody was. */
@@ -150,8 +162,7 @@ export class ArchiveSearch {
    */
   *records(session: string): Generator<JournalRecord> {
     if (this.#blocks === undefined) return;
-    const [told] = this.#all("SELECT 1 FROM chains LIMIT 1");
-    if (told === undefined) {
+    if (!this.isTold) {
       yield* this.#blocks.records(session);
       return;
     }
@@ -213,6 +224,20 @@ export class ArchiveSearch {
         reason: String(row.reason),
       }),
     );
+  }
+
+  /** Whether what is here came from topics, which cut long events. */
+  get isTold(): boolean {
+    return this.#all("SELECT 1 FROM chains LIMIT 1").length > 0;
+  }
+
+  /** Whether what a session quotes was destroyed on purpose: forgotten, or retired before its events. */
+  forgotten(session: string): boolean {
+    const [row] = this.#all(
+      "SELECT 1 FROM sessions WHERE id = ? AND (forgotten IS NOT NULL OR bodies_retired IS NOT NULL)",
+      session,
+    );
+    return row !== undefined;
   }
 
   /** Begins to compare a session's rows with its records. */

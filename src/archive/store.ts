@@ -9,7 +9,7 @@ import { EventRows } from "./event-rows.ts";
 import type { ExchangeRows } from "./exchange-rows.ts";
 import { type Prepared, prepare } from "./prepared.ts";
 import { NO_SESSION } from "./records.ts";
-import { isFaultOfRecord, openForWriting } from "./schema.ts";
+import { BUSY_TIMEOUT, isFaultOfRecord, openForWriting } from "./schema.ts";
 
 /** A record that topics tell. */
 export interface Told {
@@ -21,6 +21,12 @@ export interface Told {
 /** Whose key seals an event: its session's. */
 function scopeOf(event: RecordedEvent): string {
   return ("session" in event ? event.session : undefined) ?? NO_SESSION;
+}
+
+/** What changes to recordings are made with. */
+export interface Keeping {
+  readonly database: DatabaseSync;
+  readonly keys: ScopeKeys;
 }
 
 /**
@@ -36,6 +42,7 @@ export class ArchiveStore {
   readonly #blocks: BlockWriter;
   readonly #rows: EventRows;
   readonly #exchanges: ExchangeRows;
+  readonly #reader: BlockReader;
   readonly #version;
   #seenVersion: unknown;
 
@@ -49,9 +56,10 @@ export class ArchiveStore {
       this.#do = prepare(this.#database);
       this.#keys = new ScopeKeys(this.#database, masterKey ?? ensureMasterKey(masterKeyFile(file)));
       this.#blocks = new BlockWriter(this.#database, this.#keys);
-      const reader = new BlockReader(this.#database, this.#keys);
+      // An answer that cannot be read back any more tells less; nothing waits for it.
+      this.#reader = new BlockReader(this.#database, this.#keys, () => undefined);
       const shared = { database: this.#database, prepared: this.#do, blocks: this.#blocks };
-      this.#rows = new EventRows({ ...shared, reader });
+      this.#rows = new EventRows({ ...shared, reader: this.#reader });
       this.#exchanges = this.#rows.exchanges;
       this.#version = this.#database.prepare("PRAGMA data_version");
     } catch (error) {
@@ -103,6 +111,38 @@ export class ArchiveStore {
     return this.#exchanges.arrived(exchange, direction);
   }
 
+  /** Changes what was recorded before, in one transaction; all of it or nothing. */
+  maintain<Result>(work: (keeping: Keeping) => Result): Result {
+    let result: Result | undefined;
+    this.#transaction(() => {
+      this.#exchanges.distrust();
+      this.#reader.discard();
+      result = work({ database: this.#database, keys: this.#keys });
+    });
+    this.#blocks.discard();
+    return result as Result;
+  }
+
+  /** The database, to read; writing is for {@link maintain}. */
+  get database(): DatabaseSync {
+    return this.#database;
+  }
+
+  /**
+   * Moves the write-ahead log into the file and cuts it to nothing, so that nothing lies in it that the file has no more.
+   *
+   * @returns false when somebody still reads from it.
+   */
+  emptyLog(): boolean {
+    // Not with the patience of other calls, in which this thread would do nothing else.
+    this.#database.exec("PRAGMA busy_timeout = 100");
+    try {
+      return this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+    }
+  }
+
   /** Makes what was applied survive the machine's end too, not only this process's. */
   sync(): void {
     // With NORMAL, commits leave the log to the system's cache. One commit with FULL syncs all of the log before it.
@@ -145,6 +185,7 @@ export class ArchiveStore {
     const version = this.#version.get()?.data_version;
     if (version !== this.#seenVersion) {
       this.#exchanges.discard();
+      this.#reader.discard();
       this.#blocks.discard();
     }
     this.#seenVersion = version;

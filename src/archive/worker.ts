@@ -1,9 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { readDelivered } from "../delivery/delivery.ts";
 import { GrowthWatch } from "../recording/watch.ts";
-import { ArchiveError, messageOf } from "./errors.ts";
+import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest } from "./ingest.ts";
 import type { FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
+import { usedBytes } from "./retention/size.ts";
+import { Upkeep } from "./retention/upkeep.ts";
 import { ArchiveStore } from "./store.ts";
 
 /** Milliseconds to let a batch gather: a commit costs as much as some twenty exchanges. */
@@ -20,6 +23,7 @@ class ArchiveWorker {
   readonly #post: (message: FromWorker) => void;
   readonly #watch: GrowthWatch;
   readonly #durable = new Map<string, number>();
+  readonly #upkeep: Upkeep;
   #store: ArchiveStore | undefined;
   #ingest: Ingest | undefined;
   #closing = false;
@@ -31,6 +35,10 @@ class ArchiveWorker {
     this.#input = input;
     this.#post = post;
     this.#watch = new GrowthWatch(input.journals.map(({ end }) => end));
+    const { retention, maxBytes, journals, dataDir } = input;
+    const delivered = () => readDelivered(dataDir);
+    const report = (level: "info" | "error", message: string) => post({ type: "told", level, message });
+    this.#upkeep = new Upkeep({ retention, maxBytes, journals, delivered, report });
   }
 
   close(): void {
@@ -69,12 +77,17 @@ class ArchiveWorker {
     for (const [at, { name }] of this.#input.journals.entries()) {
       moved = this.#ingest?.step(name, Number(seen[at])) === true || moved;
     }
+    const keepsUp = !this.#closing && this.#store !== undefined && this.#upkeep.step(this.#store);
     if (moved) {
       this.#dirtySince ||= performance.now();
       this.#syncIfDue();
       this.#postProgress();
       // While a backlog is worked off, the port's messages still have to come through.
       await delay(this.#behind() === undefined ? LINGER : 0);
+      return true;
+    }
+    if (keepsUp) {
+      await delay(0);
       return true;
     }
     this.#reportStuck(seen);
@@ -90,7 +103,8 @@ class ArchiveWorker {
 
   #start(): void {
     if (this.#ingest !== undefined) return;
-    this.#store ??= new ArchiveStore(this.#input.file);
+    const { file, masterKey } = this.#input;
+    this.#store ??= new ArchiveStore(file, masterKey && Buffer.from(masterKey));
     this.#ingest = new Ingest(this.#store, this.#input.journals);
     // What an earlier run applied may not have been made safe by it.
     this.#sync();
@@ -150,6 +164,7 @@ class ArchiveWorker {
     this.#store?.sync();
     this.#dirtySince = 0;
     for (const { name } of this.#input.journals) this.#durable.set(name, this.#position(name));
+    if (this.#store !== undefined) this.#post({ type: "size", bytes: usedBytes(this.#store.database) });
   }
 
   #postProgress(): void {
@@ -161,7 +176,8 @@ class ArchiveWorker {
     this.#post({ type: "progress", progress });
   }
 
-  #report(error: unknown, fatal: boolean): void {
+  #report(cause: unknown, fatal: boolean): void {
+    const error = withDamageInWords(this.#input.file, cause);
     const code = error instanceof ArchiveError ? error.code : "failed";
     this.#post({ type: "error", message: messageOf(error), code, fatal });
   }

@@ -4,6 +4,9 @@ import { dataDirOptions } from "../config/data-dir.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
 import { warehouseDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { rekey } from "./archive/rekey.ts";
+import { repair } from "./archive/repair.ts";
+import { retain } from "./archive/retain.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {
@@ -37,8 +40,8 @@ const options = {
 type Arguments = InferredOptionTypes<typeof options>;
 
 /** `bqtape archive --from kafka`: an archive of what all gateways recorded, for sessions, replay and the like, or a warehouse. */
-export const archive: CommandModule<object, Arguments> = {
-  command: "archive",
+const keep: CommandModule<object, Arguments> = {
+  command: "$0",
   describe: "keep an archive of what gateways delivered to Kafka",
   builder: (yargs) =>
     yargs
@@ -63,7 +66,9 @@ export const archive: CommandModule<object, Arguments> = {
     }
     const { group = "bqtape-archive", once } = given;
     const { archiveFromKafka } = await import("../archive/from-kafka.ts");
-    await archiveFromKafka({ kafka, dataDir, group, once, onTrouble }, stop.signal);
+    const { openMasterKey } = await import("../archive/encryption/master-key.ts");
+    const masterKey = () => openMasterKey({ ...config, dataDir });
+    await archiveFromKafka({ kafka, dataDir, group, once, onTrouble, masterKey }, stop.signal);
   },
 };
 
@@ -107,3 +112,11 @@ async function toBigQuery(
 function onTrouble(message: string): void {
   process.stderr.write(`bqtape: ${message}\n`);
 }
+
+/** `bqtape archive …`: what is done to the archive as a whole. */
+export const archive: CommandModule = {
+  command: "archive",
+  describe: "keep an archive of what gateways delivered to Kafka, and look after archives",
+  builder: (yargs) => yargs.command(keep).command(retain).command(rekey).command(repair),
+  handler: () => undefined,
+};

@@ -4,7 +4,7 @@ import { exchangeJson, sessionJson } from "../archive/json.ts";
 import { asText, writeAll } from "../archive/output.ts";
 import { styleFor } from "../archive/print/style.ts";
 import { type Moment, replaySession } from "../archive/replay.ts";
-import type { ArchiveSearch, Found } from "../archive/search.ts";
+import { type ArchiveSearch, type Found, NO_SESSION } from "../archive/search.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { dataDirOptions } from "../config/data-dir.ts";
 import type { Direction } from "../recording/events.ts";
@@ -145,6 +145,12 @@ function rawBody(search: ArchiveSearch, found: Found, side: Direction): Iterable
     );
   }
   const body = found.exchange[side];
+  const { forgotten, bodiesRetired } = search.session(found.exchange.session ?? NO_SESSION) ?? {};
+  if (forgotten !== undefined || bodiesRetired === true) {
+    const why =
+      forgotten === undefined ? "its time was up" : `its session was forgotten: ${forgotten.because}`;
+    throw new ArchiveError("failed", `the ${side} body of ${found.exchange.id} is gone: ${why}`);
+  }
   if (body !== undefined && body.bytes > 0 && body.chunks === 0) {
     throw new ArchiveError(
       "failed",

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Archive, startArchive } from "../archive/archive.ts";
+import { openMasterKey } from "../archive/encryption/master-key.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory, keysDirectory } from "../config/paths.ts";
@@ -73,7 +74,7 @@ export async function startGateway(
     const trimmable = readers.passed(journal, reader, position);
     relays?.trim(journal, trimmable);
   };
-  const archive = archived.enabled ? await openArchive(config.dataDir, slots, log, passed) : undefined;
+  const archive = archived.enabled ? await openArchive(config, slots, log, passed) : undefined;
   // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());
   const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
@@ -97,7 +98,7 @@ export async function startGateway(
     caPem,
     keys: async () => (await knownKeys(keysDirectory(config.dataDir))).map(({ jwk }) => jwk),
     notReady: () => running.notReady() ?? sessions?.notReady(),
-    warning: () => fillWarning(running.fill(), delivery),
+    warning: () => fillWarning(running.fill(), delivery) ?? archive?.warning(),
     sessions: sessions?.routes(await agentFacts(files, caPem, proxy)),
     onError: (error, message) => log.error({ err: error }, message),
   });
@@ -143,13 +144,16 @@ function journalSlots({ dataDir, proxy }: Config): JournalSlot[] {
 type Passed = (reader: JournalReaderName, journal: string, position: number) => void;
 
 async function openArchive(
-  dataDir: string,
+  config: Config,
   slots: readonly JournalSlot[],
   log: Logger,
   passed: Passed,
 ): Promise<Archive> {
+  const { dataDir, archive } = config;
+  const { retention, maxBytes } = archive;
   return await startArchive({
     dataDir,
+    masterKey: await openMasterKey(config),
     journals: slots.map(({ journal: name, end }) => ({
       name,
       directory: journalDirectory(dataDir, name),
@@ -157,6 +161,8 @@ async function openArchive(
     })),
     onError: (error) => log.error({ err: error }, "the archive falls behind"),
     onProgress: ({ name, durable }) => passed("archive", name, durable),
+    ...{ retention, maxBytes },
+    onUpkeep: (level, message) => log[level](message),
   });
 }
 

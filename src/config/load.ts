@@ -2,7 +2,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
+import { type ArchiveConfig, archiveSchema } from "./archive.ts";
 import { credentialWithAbsolutePaths } from "./credential.ts";
+import type { ArchivePlace } from "./data-dir.ts";
 import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
 import type { IdentityConfig } from "./identity.ts";
@@ -30,6 +32,32 @@ export async function loadConfig({ file, environment = process.env }: LoadOption
   return withAbsolutePaths(parsed.data, file === undefined ? process.cwd() : dirname(resolve(file)));
 }
 
+/**
+ * The archive that a command's options name; without any, the configuration's default. A data directory that is named wins
+ * over the configuration's, and over that which the environment names altogether.
+ *
+ * @throws {ConfigError}
+ */
+export async function readArchivePlace(options: {
+  config?: string | undefined;
+  dataDir?: string | undefined;
+}): Promise<ArchivePlace> {
+  const { dataDir, config: named } = options;
+  const file = named ?? (dataDir === undefined ? process.env.BQTAPE_CONFIG : undefined);
+  if (file !== undefined) {
+    const config = await loadConfig({ file });
+    const { archive, credential } = config;
+    return { dataDir: dataDir === undefined ? config.dataDir : resolve(dataDir), archive, credential };
+  }
+  const { archive = {} } = overlayEnvironment({}, process.env);
+  const parsed = archiveSchema.safeParse(archive, { reportInput: true });
+  if (!parsed.success) throw new ConfigError(explain(parsed.error, undefined, ["archive"]));
+  return {
+    dataDir: resolve(dataDir ?? process.env.BQTAPE_DATA_DIR ?? "data"),
+    archive: archiveWithAbsolutePaths(parsed.data, process.cwd()),
+  };
+}
+
 async function readYaml(file: string): Promise<Record<string, never>> {
   let text: string;
   try {
@@ -52,10 +80,12 @@ async function readYaml(file: string): Promise<Record<string, never>> {
   return value as Record<string, never>;
 }
 
-function explain(error: z.ZodError, file: string | undefined): string {
+/** @param within where in the configuration what was parsed lies. */
+function explain(error: z.ZodError, file: string | undefined, within: readonly PropertyKey[] = []): string {
   const where = file === undefined ? "configuration" : `configuration file ${file}`;
   return error.issues
     .flatMap(innermost)
+    .map((issue) => ({ ...issue, path: [...within, ...issue.path] }))
     .map((issue) => `${where}: ${explainIssue(issue)}`)
     .join("\n");
 }
@@ -107,9 +137,10 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream, kafka, identity } = config;
+  const { credential, upstream, kafka, identity, archive } = config;
   return {
     ...config,
+    archive: archiveWithAbsolutePaths(archive, base),
     identity: identityWithAbsolutePaths(identity, base),
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
     dataDir: resolve(base, config.dataDir),
@@ -118,6 +149,12 @@ function withAbsolutePaths(config: Config, base: string): Config {
     upstream:
       upstream.caFile === undefined ? upstream : { ...upstream, caFile: resolve(base, upstream.caFile) },
   };
+}
+
+function archiveWithAbsolutePaths(archive: ArchiveConfig, base: string): ArchiveConfig {
+  const { encryption } = archive;
+  if (encryption === undefined || !("keyFile" in encryption)) return archive;
+  return { ...archive, encryption: { keyFile: resolve(base, encryption.keyFile) } };
 }
 
 function identityWithAbsolutePaths(identity: IdentityConfig, base: string): IdentityConfig {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { archiveSchema } from "./archive.ts";
 import { credentialSchema } from "./credential.ts";
 import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
@@ -141,11 +142,7 @@ const sections = z.strictObject({
   kafka: kafkaSchema
     .optional()
     .describe("where recordings are delivered; absent: the embedded archive reads the journal"),
-  archive: z
-    .strictObject({
-      enabled: z.boolean().default(true).describe("keep recordings readable in archive.sqlite"),
-    })
-    .prefault({}),
+  archive: archiveSchema.prefault({}).describe("the readable store of what was recorded"),
 });
 
 /** All of it, and what one section asks of another. */

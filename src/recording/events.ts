@@ -28,8 +28,8 @@ export interface ChainLink {
   /** Counts the events of the chain from 0. */
   readonly sequence: number;
   /**
-   * Only of an event that came over Kafka and is not there as it was recorded, since the topic takes no long ones: the
-   * hexadecimal SHA-256 that its canonical JSON had. Its place can be checked with it, its content cannot.
+   * Only of an event that is not there as it was recorded, since it came over Kafka, whose topic takes no long ones, or since
+   * what it quotes was forgotten: the hexadecimal SHA-256 that its canonical JSON had. Its place can be checked with it, its content cannot.
    */
   readonly cut?: string;
 }

@@ -1,5 +1,6 @@
 import { open, unlink } from "node:fs/promises";
 import { JournalReader } from "./reader.ts";
+import { finishScrub } from "./scrub.ts";
 import { listSegments, SEGMENT_HEADER, writtenEnd } from "./segments.ts";
 
 /** What an earlier run left in a journal's directory. */
@@ -16,6 +17,7 @@ const SCAN_BYTES = 4 * 1024 * 1024;
 
 /** Cuts off what the last write left half done, and zeros that nothing was written over, and removes a segment that holds nothing. */
 export async function recover(directory: string): Promise<Recovery> {
+  finishScrub(directory);
   const segments = listSegments(directory);
   const last = segments.at(-1);
   if (last === undefined) return { end: 0, truncatedBytes: 0 };

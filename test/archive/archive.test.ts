@@ -10,11 +10,14 @@ import {
 } from "../../src/archive/archive.ts";
 import { catchUp } from "../../src/archive/catch-up.ts";
 import type { ArchiveError } from "../../src/archive/errors.ts";
+import { forget } from "../../src/archive/retention/forget.ts";
 import { ArchiveStore } from "../../src/archive/store.ts";
 import { archiveFile } from "../../src/config/paths.ts";
 import { tryLock } from "../../src/recording/lock.ts";
+import { JournalReader } from "../../src/recording/reader.ts";
 import { uuidv7 } from "../../src/recording/uuid.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
+import { planted, tracesOf } from "./retention/traces.ts";
 import { gatewayStarted, HandWrittenJournal, ingestAll, look, query, sessionStarted } from "./support.ts";
 
 const limit = { timeout: 60_000 };
@@ -62,6 +65,80 @@ test("closing takes in what the journal still holds, and makes all of it durable
     look(dataDir, (search) => search.session(session)?.exchanges),
     2_000,
   );
+});
+
+test("what is forgotten beside a running archive is gone, and the archive goes on", limit, async () => {
+  const { dataDir, journal, archive, publish } = await started();
+  const { parts, markers } = planted("s");
+  journal.events(gatewayStarted(), sessionStarted("s"));
+  for (const each of parts) journal.exchange(each);
+  publish();
+  await archive.caughtUp("0", journal.end);
+  const store = new ArchiveStore(archiveFile(dataDir));
+  const order = { session: "s", by: "carol", because: "x", time: Date.now() };
+  await forget(store, { ...order, live: true, journals: [journal], delivered: new Map(), force: false });
+  store.close();
+  assert.deepEqual(tracesOf(dataDir, markers), []);
+  const later = query({ session: "s", sql: parts[0]?.requested.operation.sql ?? "" });
+  journal.exchange(later);
+  publish();
+  await archive.caughtUp("0", journal.end);
+  look(dataDir, (search) => {
+    assert.equal(search.exchange(later.requested.exchange)?.sql, later.requested.operation.sql);
+    assert.deepEqual(Buffer.concat([...search.body(later.requested.exchange, "response")]), later.response);
+  });
+  await archive.close();
+});
+
+test("a running archive retires what its rules say, also from the journal, and tells it", limit, async () => {
+  const told = Promise.withResolvers<string>();
+  const dataDir = temporaryDirectory();
+  const { parts, markers } = planted("old");
+  const journal = new HandWrittenJournal(dataDir).events(sessionStarted("old"));
+  for (const each of parts) journal.exchange(each);
+  const young = query({ session: "young", time: Date.now() });
+  journal.exchange(young);
+  ingestAll(dataDir, journal);
+  const { live, publish } = liveJournal(journal);
+  publish();
+  const archive = await startArchive({
+    ...{ dataDir, journals: [live], onError: unexpected },
+    retention: { events: 86_400_000, bodies: 86_400_000, rules: [] },
+    onUpkeep: (_, message) => told.resolve(message),
+  });
+  assert.match(await told.promise, /retired 1 session/);
+  await archive.close();
+  assert.deepEqual(tracesOf(dataDir, markers), []);
+  look(dataDir, (search) => {
+    assert.deepEqual(
+      search.sessions().map(({ id }) => id),
+      ["young"],
+    );
+    assert.deepEqual(Buffer.concat([...search.body(young.requested.exchange, "response")]), young.response);
+  });
+  const reader = new JournalReader(journal.directory, 0);
+  const bodies = reader
+    .read(1024 * 1024)
+    .records.flatMap(({ record }) => (record.kind === "body" ? [record.chunk] : []));
+  reader.close();
+  assert.deepEqual(
+    bodies.find(
+      ({ exchange, direction }) => exchange === young.requested.exchange && direction === "response",
+    )?.bytes,
+    young.response,
+  );
+});
+
+test("an archive that is nearly as large as it may be warns before it retires anything", limit, async () => {
+  const told: string[] = [];
+  const { archive } = await started({ maxBytes: 150_000, onUpkeep: (level) => told.push(level) });
+  await archive.close();
+  const fill = /at (\d+) % of archive\.maxBytes/.exec(archive.warning() ?? "")?.[1];
+  assert.ok(Number(fill) >= 80, String(archive.warning()));
+  assert.deepEqual(told, ["warn"]);
+  const { archive: roomy } = await started({ maxBytes: 1024 * 1024 * 1024 });
+  await roomy.close();
+  assert.equal(roomy.warning(), undefined);
 });
 
 test("nothing may be trimmed that is applied but not yet durable", limit, async () => {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { zstdDecompressSync } from "node:zlib";
 import { decodeFrame, FRAME_HEADER, type JournalRecord, MAX_PAYLOAD } from "../../recording/frame.ts";
-import { ArchiveError } from "../errors.ts";
+import { ArchiveError, isDamage } from "../errors.ts";
 import type { ScopeKeys } from "./keys.ts";
 import { unseal } from "./seal.ts";
 import { placeOf } from "./writer.ts";
@@ -61,7 +61,11 @@ export class BlockReader {
     this.#next = database.prepare(
       "SELECT id FROM blocks WHERE scope = ? AND id > ? AND id <= ? ORDER BY id LIMIT 1",
     );
-    this.#content = database.prepare("SELECT content, sealed FROM blocks WHERE id = ?");
+    // Key and content in one look: between two, another process may have sealed the block anew.
+    this.#content = database.prepare(
+      `SELECT b.content, b.sealed, b.key, k.wrapped FROM blocks b LEFT JOIN scope_keys k
+       ON k.id = b.key AND k.scope = b.scope WHERE b.id = ?`,
+    );
   }
 
   /**
@@ -79,6 +83,11 @@ export class BlockReader {
     for (const block of this.#blocks(scope, first, last)) yield* block.ofExchange(exchange);
   }
 
+  /** Forgets what was read: blocks were changed. */
+  discard(): void {
+    this.#kept = [];
+  }
+
   *#blocks(scope: string, first = 0, last = Number.MAX_SAFE_INTEGER): Generator<Block> {
     // By ids, each by itself: a statement that is still stepping would keep its snapshot, and with it the log, as long as
     // somebody reads.
@@ -93,22 +102,32 @@ export class BlockReader {
   #blockOf(id: number, scope: string): Block | undefined {
     const known = this.#kept.find((block) => block.id === id);
     if (known !== undefined) return known;
-    const key = this.#keys.find(scope);
-    const row = this.#content.get(id);
-    if (key === undefined || row === undefined) return undefined;
-    const records = decode(key, id, scope, row.sealed, Number(row.content));
-    if (typeof records === "string") {
-      this.#onDamage({ id, scope, problem: records });
-      return undefined;
-    }
+    const records = this.#read(id, scope);
+    if (typeof records === "string") this.#onDamage({ id, scope, problem: records });
+    if (typeof records !== "object") return undefined;
     const block = new Block(id, records);
     this.#kept = [block, ...this.#kept.slice(0, KEPT - 1)];
     return block;
   }
+
+  /** A block's records, or why they cannot be read; undefined when it is gone, or its key is. */
+  #read(id: number, scope: string): readonly JournalRecord[] | string | undefined {
+    try {
+      const row = this.#content.get(id);
+      const key = row === undefined ? undefined : this.#keys.open(Number(row.key), scope, row.wrapped);
+      if (key === undefined || row === undefined) return undefined;
+      return decodeBlock(key, id, scope, row.sealed, Number(row.content));
+    } catch (error) {
+      if (isDamage(error)) return "the file is damaged where it lies";
+      // The archive's master key was found to be right when it was opened.
+      if (error instanceof ArchiveError && error.code === "wrong-key") return "its key was changed";
+      throw error;
+    }
+  }
 }
 
 /** A block's records, or why there are none. */
-function decode(
+export function decodeBlock(
   key: Buffer,
   id: number,
   scope: string,

@@ -21,6 +21,11 @@ export function placeOf(id: number, scope: string): string {
   return `block ${id} of ${scope}`;
 }
 
+/** What lies in a block's row: its frames, compressed and sealed. */
+export function sealBlock(key: Buffer, id: number, scope: string, frames: Buffer): Buffer {
+  return seal(key, placeOf(id, scope), zstdCompressSync(frames, COMPRESSION));
+}
+
 interface OpenBlock {
   readonly id: number;
   memory: Buffer;
@@ -40,7 +45,7 @@ export class BlockWriter {
 
   constructor(database: DatabaseSync, keys: ScopeKeys) {
     this.#keys = keys;
-    this.#insert = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?)");
+    this.#insert = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)");
     this.#lastId = database.prepare("SELECT max(id) AS id FROM blocks");
     this.#nextId = this.#afterLast();
   }
@@ -84,9 +89,10 @@ export class BlockWriter {
   }
 
   #close(scope: string, { id, memory, length }: OpenBlock): void {
-    const compressed = zstdCompressSync(memory.subarray(0, length), COMPRESSION);
+    const key = this.#keys.ensure(scope);
+    const sealed = sealBlock(key.bytes, id, scope, memory.subarray(0, length));
     pool.give(memory);
-    this.#insert.run(id, scope, length, seal(this.#keys.ensure(scope), placeOf(id, scope), compressed));
+    this.#insert.run(id, scope, key.id, length, sealed);
   }
 
   #afterLast(): number {

@@ -1,4 +1,4 @@
-import type { ArchivedSession } from "../records.ts";
+import type { ArchivedSession, Order } from "../records.ts";
 import { NO_SESSION } from "../search.ts";
 import { count, formatBytes, formatDuration, formatTime } from "./quantities.ts";
 import type { Style } from "./style.ts";
@@ -21,6 +21,8 @@ export function sessionLines(session: ArchivedSession, style: Style): string[] {
     ["agent", [session.agent, session.userAgent ?? "did not say"].filter(Boolean).join(", ")],
     ...(session.purpose === undefined ? [] : [["for", session.purpose] as [string, string]]),
     ...(session.over === undefined ? [] : [["over", overLine(session.over)] as [string, string]]),
+    ...(session.held === undefined ? [] : [["held", orderLine(session.held)] as [string, string]]),
+    ...goneLines(session),
     [
       "did",
       [count(session.exchanges, "exchange"), ...troubles(session), formatBytes(session.bytes)].join(", "),
@@ -37,6 +39,26 @@ function overLine({ how, at, because, by }: NonNullable<ArchivedSession["over"]>
   return `${how} at ${formatTime(at)}${by === undefined ? "" : ` by ${by}`}: ${because}`;
 }
 
+function orderLine({ at, by, because }: Order): string {
+  return `since ${formatTime(at)} by ${by}: ${because}`;
+}
+
+/** Whoever finds no statement and no result has to know why. */
+function goneLines({ forgotten, bodiesRetired }: ArchivedSession): [string, string][] {
+  if (forgotten !== undefined) {
+    const { at, by, because } = forgotten;
+    return [["gone", `forgotten at ${formatTime(at)} by ${by}: ${because}`]];
+  }
+  return bodiesRetired === true ? [["gone", "bodies and SQL, as their time was up"]] : [];
+}
+
+/** What holds for a session as a whole, in a word. */
+function keptAs({ held, forgotten, bodiesRetired }: ArchivedSession): string {
+  if (held !== undefined) return forgotten === undefined ? "held" : "held, forgotten";
+  if (forgotten !== undefined) return "forgotten";
+  return bodiesRetired === true ? "events only" : "";
+}
+
 function troubles({ denied, incomplete }: ArchivedSession): string[] {
   return [
     ...(denied > 0 ? [`${denied} denied`] : []),
@@ -51,6 +73,7 @@ export function sessionTable(sessions: readonly ArchivedSession[], style: Style)
     { title: "groups", of: ({ groups }: ArchivedSession) => groups.join(", ") },
     { title: "agent", of: ({ agent = "" }: ArchivedSession) => agent },
     { title: "purpose", of: ({ purpose = "" }: ArchivedSession) => purpose },
+    { title: "kept", of: keptAs },
   ].filter(({ of }) => sessions.some((session) => of(session) !== ""));
   const columns = [
     { title: "session" },

@@ -55,7 +55,8 @@ export interface Problem extends Place {
  * What is no fault of the recording, and yet no proof either:
  * - `not-sealed`: nothing signed covers what is behind a record: the gateway was killed, or goes on with the session;
  * - `unfinished`: a body's exchange has no end, or is not there at all, so that no digest covers the body;
- * - `cut`: an event is not there as it was recorded, since it came over Kafka: its place was checked, its content was not;
+ * - `cut`: an event is not there as it was recorded, since it came over Kafka, or was forgotten: its place was checked, its
+ *   content was not;
  * - `forgotten`: a body was destroyed on purpose;
  * - `key-from-tape`: the key that checked everything is the tape's own.
  */

@@ -15,6 +15,8 @@ export interface VerifierOptions {
   readonly heads?: ReadonlyMap<string, ChainHead> | undefined;
   /** Whether its bodies were destroyed on purpose, so that none need be there. */
   readonly forgotten?: boolean;
+  /** Whether events may be there without what they were recorded with, their places alone provable. Default: they may. */
+  readonly mayBeCut?: boolean;
   /** Told of each problem when it is found. */
   readonly onProblem?: (problem: Problem) => void;
 }
@@ -104,7 +106,7 @@ export class Verifier {
     for (const head of this.#options.heads?.values() ?? []) this.#checkHead(head);
     this.#noteLeft();
     if (this.#cut > 0) {
-      const message = `${this.#cut} events came over Kafka, cut: their places were checked, what they say was not`;
+      const message = `${this.#cut} events are not there as they were recorded: their places were checked, what they say was not`;
       this.note({ kind: "cut", message });
     }
     if (this.#forgotten > 0)
@@ -142,6 +144,10 @@ export class Verifier {
       return;
     }
     if (link.cut !== undefined) this.#cut += 1;
+    if (link.cut !== undefined && this.#options.mayBeCut === false) {
+      const message = "it is not there as it was recorded, and nothing says why";
+      this.#tell({ kind: "changed", ...place, chain: link.id, sequence: link.sequence, message });
+    }
     const hash = link.cut ?? known ?? recordHash(canonicalize(event));
     const signature = event.type === "checkpoint" ? this.#signature(event, place, link) : "none";
     const last = event.type === "checkpoint" && event.last;

@@ -20,6 +20,8 @@ export interface VerifiableArchive {
   unlisted?(): Iterable<string>;
   /** Told of parts that cannot be opened while records are read. */
   onDamage?: ((block: DamagedBlock) => void) | undefined;
+  /** Whether events may have been cut on their way here. Default: none were. */
+  readonly isTold?: boolean;
   /** Whether a session's bodies were destroyed on purpose. Default: none were. */
   forgotten?(session: string): unknown;
 }
@@ -44,7 +46,7 @@ export class ArchiveVerifier {
   constructor(archive: VerifiableArchive, keys: readonly PublicJwk[]) {
     this.#archive = archive;
     this.#keys = new TrustedKeys(keys);
-    const verifier = new Verifier({ keys: this.#keys });
+    const verifier = new Verifier({ keys: this.#keys, mayBeCut: archive.isTold === true });
     this.own = this.#check(NO_SESSION, verifier, false);
     for (const head of verifier.heads.values()) {
       const known = this.#heads.get(head.session) ?? new Map<string, ChainHead>();
@@ -60,7 +62,8 @@ export class ArchiveVerifier {
   session(session: string): SessionVerdict {
     const forgotten = Boolean(this.#archive.forgotten?.(session));
     const heads = this.#heads.get(session);
-    const verifier = new Verifier({ keys: this.#keys, session, heads, forgotten });
+    const mayBeCut = forgotten || this.#archive.isTold === true;
+    const verifier = new Verifier({ keys: this.#keys, session, heads, forgotten, mayBeCut });
     return this.#check(session, verifier, forgotten);
   }
 

@@ -1,0 +1,87 @@
+import type { StatementSync } from "node:sqlite";
+import type { Row } from "../records.ts";
+import type { Keeping } from "../store.ts";
+import { Texts } from "../texts.ts";
+import type { MayGoOn } from "./redact.ts";
+
+const TEXTS = ["sql_text", "answer_text", "columns_text"] as const;
+
+/** Takes from exchanges' rows what they quote of bodies, or removes the rows. Only within a transaction. */
+export class Exchanges {
+  readonly #keeping: Keeping;
+  readonly #texts: Texts;
+  readonly #all;
+  readonly #telling;
+  readonly #empty;
+  readonly #emptyStatement;
+  readonly #remove;
+  readonly #isStray;
+  readonly #removeBlocks;
+  readonly #removeArrivals;
+
+  constructor(keeping: Keeping) {
+    const { database } = keeping;
+    this.#keeping = keeping;
+    this.#texts = new Texts(database);
+    const next = (which: string) =>
+      database.prepare(
+        `SELECT rowid, id, time, statement, ${TEXTS.join(", ")} FROM exchanges
+         WHERE session IS ?1 AND (time, rowid) > (?2, ?3) AND time < ?4 AND ${which}
+         ORDER BY time, rowid LIMIT 1`,
+      );
+    this.#all = next("TRUE");
+    const hasText = TEXTS.map((name) => `${name} IS NOT NULL`).join(" OR ");
+    this.#telling = next(`(${hasText} OR EXISTS (SELECT 1 FROM scope_keys WHERE scope = id))`);
+    this.#empty = database.prepare(
+      `UPDATE exchanges SET ${TEXTS.map((name) => `${name} = NULL`).join(", ")} WHERE rowid = ?`,
+    );
+    // What its answer added to the row of a statement that another session began.
+    this.#emptyStatement = database.prepare(
+      `UPDATE exchanges SET answer_text = nullif(answer_text, ?2), columns_text = nullif(columns_text, ?3) WHERE id = ?1`,
+    );
+    this.#remove = database.prepare("DELETE FROM exchanges WHERE rowid = ?");
+    this.#isStray = database.prepare("SELECT 1 FROM scope_keys WHERE scope = ?");
+    this.#removeBlocks = database.prepare("DELETE FROM blocks WHERE scope = ?");
+    this.#removeArrivals = database.prepare("DELETE FROM arrivals WHERE exchange = ?");
+  }
+
+  /** Leaves the rows of a session without texts, and its exchanges without the bodies that came before their beginnings. */
+  empty(session: string, mayGoOn: MayGoOn): boolean {
+    return this.#each(this.#telling, session, Number.POSITIVE_INFINITY, mayGoOn, (row) => {
+      this.#empty.run(Number(row.rowid));
+    });
+  }
+
+  /** Removes the rows of a session, or of what has none (null) and began before a time, with all that belongs to them. */
+  remove(session: string | null, mayGoOn: MayGoOn, before = Number.POSITIVE_INFINITY): boolean {
+    return this.#each(this.#all, session, before, mayGoOn, (row) => {
+      this.#remove.run(Number(row.rowid));
+      this.#removeArrivals.run(String(row.id));
+    });
+  }
+
+  #each(
+    next: StatementSync,
+    session: string | null,
+    before: number,
+    mayGoOn: MayGoOn,
+    change: (row: Row) => void,
+  ): boolean {
+    let [time, rowid] = [Number.NEGATIVE_INFINITY, 0];
+    for (;;) {
+      const row = next.get(session, time, rowid, before);
+      if (row === undefined) return true;
+      [time, rowid] = [Number(row.time), Number(row.rowid)];
+      change(row);
+      const { id, statement, answer_text: answer = null, columns_text: columns = null } = row;
+      if (typeof statement === "string" && statement !== id)
+        this.#emptyStatement.run(statement, answer, columns);
+      for (const name of TEXTS) if (row[name] !== null) this.#texts.removeIfUnused(Number(row[name]));
+      if (this.#isStray.get(String(id)) !== undefined) {
+        this.#removeBlocks.run(String(id));
+        this.#keeping.keys.destroy(String(id));
+      }
+      if (!mayGoOn()) return false;
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { RetentionConfig } from "../../config/archive.ts";
+import { messageOf } from "../errors.ts";
+import type { JournalSource } from "../ingest.ts";
+import { count, formatBytes } from "../print/quantities.ts";
+import type { ArchiveStore } from "../store.ts";
+import { scrubRetired } from "./journal-traces.ts";
+import type { Retired } from "./notices.ts";
+import { usedBytes } from "./size.ts";
+import { Sweep } from "./sweep.ts";
+
+export interface UpkeepOptions {
+  readonly retention?: RetentionConfig | undefined;
+  /** Bytes of the archive at most. */
+  readonly maxBytes?: number | undefined;
+  readonly journals: readonly JournalSource[];
+  /** Positions up to which journals are delivered, of those that are. */
+  readonly delivered: () => ReadonlyMap<string, number>;
+  readonly report: (level: "info" | "error", message: string) => void;
+}
+
+/** Milliseconds between two looks at what is due, and, while the archive is too large, between two attempts to mend that. */
+const INTERVAL = 3_600_000;
+const SOON = 60_000;
+
+/** Keeps a running gateway's archive within its rules, step by step, between batches of what is recorded. */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  #sweep: { readonly sweep: Sweep; readonly store: ArchiveStore } | undefined;
+  #lastStart = Number.NEGATIVE_INFINITY;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+  }
+
+  /** Does some of it, for as long as a step takes; true while there is more. What fails is told, and tried again later. */
+  step(store: ArchiveStore): boolean {
+    const { report, journals, delivered } = this.#options;
+    try {
+      const sweep = this.#running(store) ?? this.#start(store);
+      if (sweep === undefined) return false;
+      if (sweep.step()) return true;
+      for (const each of sweep.retired) report("info", wordsOf(each));
+      if (sweep.retired.length > 0) scrubRetired(store, journals, delivered());
+    } catch (error) {
+      report("error", `recordings whose time is up cannot be retired: ${messageOf(error)}`);
+    }
+    this.#sweep = undefined;
+    return false;
+  }
+
+  #running(store: ArchiveStore): Sweep | undefined {
+    return this.#sweep?.store === store ? this.#sweep.sweep : undefined;
+  }
+
+  #start(store: ArchiveStore): Sweep | undefined {
+    const { retention, maxBytes } = this.#options;
+    const age = performance.now() - this.#lastStart;
+    const isTooLarge = maxBytes !== undefined && age >= SOON && usedBytes(store.database) > maxBytes;
+    const isDue = age >= INTERVAL && (retention !== undefined || maxBytes !== undefined);
+    if (!isDue && !isTooLarge) return undefined;
+    this.#lastStart = performance.now();
+    const sweep = new Sweep(store, { retention, maxBytes });
+    this.#sweep = { sweep, store };
+    return sweep;
+  }
+}
+
+/** What was retired, for the log and for people. */
+export function wordsOf({ what, because, sessions, bytes, until }: Retired): string {
+  const why = because === "age" ? "their time was up" : "the archive was larger than archive.maxBytes";
+  const gone = what === "sessions" ? count(sessions, "session") : `bodies of ${count(sessions, "session")}`;
+  return `retired ${gone} (${formatBytes(bytes)}), last active up to ${new Date(until).toISOString()}, as ${why}`;
+}
