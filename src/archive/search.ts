@@ -25,6 +25,7 @@ import {
 } from "./records.ts";
 import { openForReading } from "./schema.ts";
 import { RowCheck } from "./verify/rows.ts";
+import type { Destroyed } from "./verify/verify-archive.ts";
 
 export type { SessionFilter } from "./find/sessions.ts";
 export type { StatementFilter } from "./find/statements.ts";
@@ -231,13 +232,18 @@ export class ArchiveSearch {
     return this.#all("SELECT 1 FROM chains LIMIT 1").length > 0;
   }
 
-  /** Whether what a session quotes was destroyed on purpose: forgotten, or retired before its events. */
-  forgotten(session: string): boolean {
+  /** What says that what a session quotes was destroyed on purpose: it was forgotten, or retired before its events. */
+  forgotten(session: string): Destroyed | undefined {
     const [row] = this.#all(
-      "SELECT 1 FROM sessions WHERE id = ? AND (forgotten IS NOT NULL OR bodies_retired IS NOT NULL)",
+      `SELECT coalesce(bodies_retired, last_activity) AS activity FROM sessions
+       WHERE id = ? AND (forgotten IS NOT NULL OR bodies_retired IS NOT NULL)`,
       session,
     );
-    return row !== undefined;
+    if (row === undefined) return undefined;
+    const notices = this.#all("SELECT content, kid, signature FROM notices").map(
+      ({ content, kid, signature }) => ({ content: String(content), kid, signature }),
+    );
+    return { lastActivity: Number(row.activity), notices };
   }
 
   /** Begins to compare a session's rows with its records. */

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { keysDirectory } from "../config/paths.ts";
 import { readDelivered } from "../delivery/delivery.ts";
+import { SigningKeys } from "../recording/keys/signing-keys.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";
 import { Ingest } from "./ingest.ts";
@@ -24,6 +26,7 @@ class ArchiveWorker {
   readonly #watch: GrowthWatch;
   readonly #durable = new Map<string, number>();
   readonly #upkeep: Upkeep;
+  #signer: SigningKeys | undefined;
   #store: ArchiveStore | undefined;
   #ingest: Ingest | undefined;
   #closing = false;
@@ -38,7 +41,10 @@ class ArchiveWorker {
     const { retention, maxBytes, journals, dataDir } = input;
     const delivered = () => readDelivered(dataDir);
     const report = (level: "info" | "error", message: string) => post({ type: "told", level, message });
-    this.#upkeep = new Upkeep({ retention, maxBytes, journals, delivered, report });
+    this.#upkeep = new Upkeep({
+      ...{ retention, maxBytes, journals, delivered, report },
+      signer: () => this.#signer,
+    });
   }
 
   close(): void {
@@ -48,6 +54,10 @@ class ArchiveWorker {
 
   async run(): Promise<void> {
     try {
+      const { retention, maxBytes, dataDir } = this.#input;
+      // What is retired is told in notices, and those are signed.
+      if (retention !== undefined || maxBytes !== undefined)
+        this.#signer = await SigningKeys.open(keysDirectory(dataDir));
       this.#start();
     } catch (error) {
       this.#report(error, true);

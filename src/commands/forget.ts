@@ -39,11 +39,20 @@ export const forget: CommandModule<object, Arguments> = {
       }),
   handler: async (given) => {
     const { id, because, by = userInfo().username, force } = given;
-    await withSession(given, id, async ({ session, store, freshness, delivered, journals }) => {
+    await withSession(given, id, async ({ session, store, directory, freshness, delivered, journals }) => {
       if (!given.yes) await confirm(session);
       const { forget: forgetNow } = await import("../archive/retention/forget.ts");
+      const { openTapeSigner } = await import("../archive/tape/signer.ts");
+      const signer = await openTapeSigner(directory);
       const order = { session: session.id, by, because, time: Date.now() };
-      const done = await forgetNow(store, { ...order, live: freshness.live, journals, delivered, force });
+      const done = await forgetNow(store, {
+        ...order,
+        live: freshness.live,
+        journals,
+        delivered,
+        force,
+        signer,
+      });
       if (given.json === true) await writeAll(process.stdout, [`${JSON.stringify(done)}\n`]);
       else await writeAll(process.stdout, asText(lines(done)));
     });

@@ -19,6 +19,7 @@ import { uuidv7 } from "../../src/recording/uuid.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { planted, tracesOf } from "./retention/traces.ts";
 import { gatewayStarted, HandWrittenJournal, ingestAll, look, query, sessionStarted } from "./support.ts";
+import { newKey } from "./verify/recordings.ts";
 
 const limit = { timeout: 60_000 };
 
@@ -75,7 +76,7 @@ test("what is forgotten beside a running archive is gone, and the archive goes o
   publish();
   await archive.caughtUp("0", journal.end);
   const store = new ArchiveStore(archiveFile(dataDir));
-  const order = { session: "s", by: "carol", because: "x", time: Date.now() };
+  const order = { session: "s", by: "carol", because: "x", time: Date.now(), signer: newKey() };
   await forget(store, { ...order, live: true, journals: [journal], delivered: new Map(), force: false });
   store.close();
   assert.deepEqual(tracesOf(dataDir, markers), []);

@@ -8,7 +8,7 @@ import type { JournalSource } from "../ingest.ts";
 import { formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
 import { type Order, sessionRow } from "./holds.ts";
-import { keepNotice } from "./notices.ts";
+import { keepNotice, type NoticeSigner } from "./notices.ts";
 import { Redaction } from "./redact.ts";
 
 /** Milliseconds to wait for those who read the archive to come to an end. */
@@ -24,6 +24,8 @@ export interface ForgetOptions extends Order {
   readonly journals: readonly JournalSource[];
   /** Positions up to which journals are delivered, of those that are. */
   readonly delivered: ReadonlyMap<string, number>;
+  /** Signs the notice, without which what is missing then could have been taken away by anybody. */
+  readonly signer: NoticeSigner;
   /** Also a session that is running, and what Kafka has not got yet. */
   readonly force: boolean;
 }
@@ -61,7 +63,8 @@ export async function forget(store: ArchiveStore, options: ForgetOptions): Promi
       .prepare("UPDATE sessions SET forgotten = ?, forgotten_by = ?, forgotten_because = ? WHERE id = ?")
       .run(time, by, because, session);
     const [exchanges, bytes] = [Number(row.exchanges), Number(row.bytes)];
-    keepNotice(keeping, { type: "forgotten", time, session, by, because, exchanges, bytes });
+    const notice = { type: "forgotten", time, session, by, because, exchanges, bytes } as const;
+    keepNotice(keeping, notice, { signer: options.signer });
     return { exchanges, bytes };
   });
   await emptyLog(store, session);

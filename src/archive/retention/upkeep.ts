@@ -4,7 +4,7 @@ import type { JournalSource } from "../ingest.ts";
 import { count, formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
 import { scrubRetired } from "./journal-traces.ts";
-import type { Retired } from "./notices.ts";
+import type { NoticeSigner, Retired } from "./notices.ts";
 import { usedBytes } from "./size.ts";
 import { Sweep } from "./sweep.ts";
 
@@ -15,6 +15,8 @@ export interface UpkeepOptions {
   readonly journals: readonly JournalSource[];
   /** Positions up to which journals are delivered, of those that are. */
   readonly delivered: () => ReadonlyMap<string, number>;
+  /** Signs notices of what is retired. */
+  readonly signer: () => NoticeSigner | undefined;
   readonly report: (level: "info" | "error", message: string) => void;
 }
 
@@ -54,12 +56,13 @@ export class Upkeep {
 
   #start(store: ArchiveStore): Sweep | undefined {
     const { retention, maxBytes } = this.#options;
+    const signer = this.#options.signer();
     const age = performance.now() - this.#lastStart;
     const isTooLarge = maxBytes !== undefined && age >= SOON && usedBytes(store.database) > maxBytes;
     const isDue = age >= INTERVAL && (retention !== undefined || maxBytes !== undefined);
     if (!isDue && !isTooLarge) return undefined;
     this.#lastStart = performance.now();
-    const sweep = new Sweep(store, { retention, maxBytes });
+    const sweep = new Sweep(store, { retention, maxBytes, ...(signer !== undefined && { signer }) });
     this.#sweep = { sweep, store };
     return sweep;
   }

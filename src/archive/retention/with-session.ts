@@ -13,6 +13,8 @@ import { type DataDirArguments, type Freshness, inWords, openArchive } from "../
 export interface KeptSession {
   readonly session: ArchivedSession;
   readonly store: ArchiveStore;
+  /** The data directory. */
+  readonly directory: string;
   readonly freshness: Freshness;
   readonly journals: readonly JournalSource[];
   /** Positions up to which journals are delivered, of those that are. */
@@ -49,7 +51,7 @@ export async function withSession(
   const store = new ArchiveStore(archiveFile(directory), masterKey);
   try {
     const [journals, delivered] = [journalsOf(directory), readDelivered(directory)];
-    await inWords(directory, () => run({ session, store, freshness, journals, delivered }));
+    await inWords(directory, () => run({ session, store, directory, freshness, journals, delivered }));
   } finally {
     store.close();
   }

@@ -2,6 +2,7 @@ import type { ChainHead } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
 import type { DamagedBlock } from "../blocks/reader.ts";
+import type { Notice } from "../retention/notices.ts";
 import type { RowCheck } from "./rows.ts";
 import { TrustedKeys } from "./trusted-keys.ts";
 import { type Verdict, Verifier } from "./verifier.ts";
@@ -22,8 +23,32 @@ export interface VerifiableArchive {
   onDamage?: ((block: DamagedBlock) => void) | undefined;
   /** Whether events may have been cut on their way here. Default: none were. */
   readonly isTold?: boolean;
-  /** Whether a session's bodies were destroyed on purpose. Default: none were. */
-  forgotten?(session: string): unknown;
+  /** What says that a session's bodies were destroyed on purpose; undefined when nothing does. Default: none were. */
+  forgotten?(session: string): Destroyed | undefined;
+}
+
+/** What says that bodies were destroyed on purpose. */
+export interface Destroyed {
+  /** The session's last activity when it was done; milliseconds since the Unix epoch. */
+  readonly lastActivity: number;
+  readonly notices: readonly {
+    readonly content: string;
+    readonly kid: unknown;
+    readonly signature: unknown;
+  }[];
+}
+
+function covers(content: string, session: string, lastActivity: number): boolean {
+  let notice: Partial<Notice>;
+  try {
+    notice = JSON.parse(content) as Partial<Notice>;
+  } catch {
+    return false;
+  }
+  if (notice.type === "forgotten") return notice.session === session;
+  if (notice.type !== "retired" || notice.what !== "bodies") return false;
+  const { from = Number.POSITIVE_INFINITY, until = Number.NEGATIVE_INFINITY } = notice;
+  return from <= lastActivity && lastActivity <= until;
 }
 
 /** In place of a session's id: what gateways recorded of none. */
@@ -60,11 +85,23 @@ export class ArchiveVerifier {
   }
 
   session(session: string): SessionVerdict {
-    const forgotten = Boolean(this.#archive.forgotten?.(session));
+    const forgotten = this.#isDestroyed(session);
     const heads = this.#heads.get(session);
     const mayBeCut = forgotten || this.#archive.isTold === true;
     const verifier = new Verifier({ keys: this.#keys, session, heads, forgotten, mayBeCut });
     return this.#check(session, verifier, forgotten);
+  }
+
+  /** To have forgotten something is only an excuse when it is signed. */
+  #isDestroyed(session: string): boolean {
+    const destroyed = this.#archive.forgotten?.(session);
+    return (
+      destroyed?.notices.some(
+        ({ content, kid, signature }) =>
+          covers(content, session, destroyed.lastActivity) &&
+          this.#keys.check(kid, content, signature) === "good",
+      ) === true
+    );
   }
 
   #check(session: string, verifier: Verifier, forgotten: boolean): SessionVerdict {

@@ -6,6 +6,7 @@ import { scrubRetired } from "../../archive/retention/journal-traces.ts";
 import { type Retired, withOneMore } from "../../archive/retention/notices.ts";
 import { Sweep } from "../../archive/retention/sweep.ts";
 import { wordsOf } from "../../archive/retention/upkeep.ts";
+import { openTapeSigner } from "../../archive/tape/signer.ts";
 import { withStore } from "../../archive/with-store.ts";
 import { dataDirOptions } from "../../config/data-dir.ts";
 import { readDelivered } from "../../delivery/delivery.ts";
@@ -30,7 +31,8 @@ export const retain: CommandModule<object, InferredOptionTypes<typeof options>> 
         );
       }
       const now = Date.now();
-      const sweep = new Sweep(store, { retention, maxBytes, now });
+      const signer = await openTapeSigner(dataDir);
+      const sweep = new Sweep(store, { retention, maxBytes, now, signer });
       if (!given.dryRun) {
         // So that a gateway's archive can write in between.
         while (sweep.step()) await new Promise(setImmediate);

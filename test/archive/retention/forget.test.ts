@@ -11,6 +11,7 @@ import { sealedForm } from "../../../src/recording/sealed-form.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { gatewayStarted, HandWrittenJournal, ingestAll, look, query, sessionStarted } from "../support.ts";
+import { newKey } from "../verify/recordings.ts";
 import { piecesFound, planted, sealedPieces, tracesOf } from "./traces.ts";
 
 const limit = { timeout: 120_000 };
@@ -51,7 +52,7 @@ async function forgetIn(
   try {
     return await forget(store, {
       ...{ session: SESSION, by: "carol", because: "she asked for it", time: TIME },
-      ...{ live: false, journals: [journal], delivered: new Map(), force: false },
+      ...{ live: false, journals: [journal], delivered: new Map(), force: false, signer: newKey() },
       ...options,
     });
   } finally {
