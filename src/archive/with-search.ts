@@ -1,5 +1,5 @@
 import type { ArchiveConfig } from "../config/archive.ts";
-import { resolveArchive } from "../config/load.ts";
+import { resolveArchive } from "../config/data-dir.ts";
 import { archiveFile } from "../config/paths.ts";
 import type { DamagedBlock } from "./blocks/reader.ts";
 import type { CatchUpOptions, Freshness } from "./catch-up.ts";

@@ -1,5 +1,5 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { rekey } from "./archive/rekey.ts";
 import { repair } from "./archive/repair.ts";
 import { retain } from "./archive/retain.ts";

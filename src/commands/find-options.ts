@@ -3,7 +3,7 @@ import { messageOf } from "../archive/errors.ts";
 import type { OfExchange, OfSession } from "../archive/find/conditions.ts";
 import { hasWords } from "../archive/find/words.ts";
 import { parseSince } from "../archive/since.ts";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
 
 /** Options of commands that find recordings. */

@@ -7,7 +7,7 @@ import { visible } from "../archive/print/visible.ts";
 import type { ArchivedSession } from "../archive/records.ts";
 import type { Forgotten } from "../archive/retention/forget.ts";
 import { withSession } from "../archive/retention/with-session.ts";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {

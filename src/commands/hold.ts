@@ -9,7 +9,7 @@ import { visible } from "../archive/print/visible.ts";
 import type { ArchivedSession } from "../archive/records.ts";
 import { withSession } from "../archive/retention/with-session.ts";
 import { withSearch } from "../archive/with-search.ts";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {

@@ -6,7 +6,7 @@ import { styleFor } from "../archive/print/style.ts";
 import { replayLines } from "../archive/replay.ts";
 import { type ArchiveSearch, type Found, NO_SESSION } from "../archive/search.ts";
 import { withSearch } from "../archive/with-search.ts";
-import { dataDirOptions } from "../config/load.ts";
+import { dataDirOptions } from "../config/data-dir.ts";
 import type { Direction } from "../recording/events.ts";
 import { UsageError } from "./failure.ts";
 

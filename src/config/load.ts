@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { type ArchiveConfig, archiveSchema } from "./archive.ts";
-import { type CredentialConfig, credentialWithAbsolutePaths } from "./credential.ts";
+import { credentialWithAbsolutePaths } from "./credential.ts";
 import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
 import { ConfigError } from "./errors.ts";
 import type { IdentityConfig } from "./identity.ts";
@@ -31,49 +31,16 @@ export async function loadConfig({ file, environment = process.env }: LoadOption
   return withAbsolutePaths(parsed.data, file === undefined ? process.cwd() : dirname(resolve(file)));
 }
 
-/** Options of commands that read what a gateway recorded. */
-export const dataDirOptions = {
-  config: { type: "string", describe: "the gateway's configuration file (or BQTAPE_CONFIG)" },
-  "data-dir": { type: "string", describe: "its data directory, when there is no file to name it" },
-} as const;
-
-/** What commands need to read an archive. */
-export interface ArchivePlace {
-  readonly dataDir: string;
-  readonly archive: ArchiveConfig;
-  /** What the gateway shows Google; absent where no configuration file was read. */
-  readonly credential?: CredentialConfig;
-}
-
 /**
- * The archive that a command's options name; without any, the configuration's default. A data directory that is named wins
- * over the configuration's, and over that which the environment names altogether.
+ * The section `archive` as the environment alone has it.
  *
  * @throws {ConfigError}
  */
-export async function resolveArchive(options: {
-  config?: string | undefined;
-  dataDir?: string | undefined;
-}): Promise<ArchivePlace> {
-  const { dataDir, config: named } = options;
-  const file = named ?? (dataDir === undefined ? process.env.BQTAPE_CONFIG : undefined);
-  if (file !== undefined) {
-    const config = await loadConfig({ file });
-    const { archive, credential } = config;
-    return { dataDir: dataDir === undefined ? config.dataDir : resolve(dataDir), archive, credential };
-  }
-  const { archive = {} } = overlayEnvironment({}, process.env);
+export function archiveFromEnvironment(environment: NodeJS.ProcessEnv = process.env): ArchiveConfig {
+  const { archive = {} } = overlayEnvironment({}, environment);
   const parsed = archiveSchema.safeParse(archive, { reportInput: true });
   if (!parsed.success) throw new ConfigError(explain(parsed.error, undefined, ["archive"]));
-  return {
-    dataDir: resolve(dataDir ?? process.env.BQTAPE_DATA_DIR ?? "data"),
-    archive: archiveWithAbsolutePaths(parsed.data, process.cwd()),
-  };
-}
-
-/** The data directory that a command's options name, likewise. */
-export async function resolveDataDir(options: { config?: string; dataDir?: string }): Promise<string> {
-  return (await resolveArchive(options)).dataDir;
+  return archiveWithAbsolutePaths(parsed.data, process.cwd());
 }
 
 async function readYaml(file: string): Promise<Record<string, never>> {

@@ -1,15 +1,11 @@
 import { existsSync } from "node:fs";
-import { Agent } from "undici";
-import type { ArchivePlace } from "../../config/load.ts";
+import type { ArchivePlace } from "../../config/data-dir.ts";
 import { archiveFile } from "../../config/paths.ts";
-import { CredentialError } from "../../credentials/credential.ts";
-import { openCredential } from "../../credentials/google.ts";
 import { isKeyOf } from "../blocks/keys.ts";
 import { masterKeyFile } from "../blocks/master-key.ts";
 import { ArchiveError } from "../errors.ts";
 import { openForReading } from "../schema.ts";
 import { KeyFile, PLAIN } from "./key-file.ts";
-import { KMS_SCOPES, type KmsConfig, kmsCodec } from "./kms.ts";
 
 /**
  * The master key of an archive, from where `archive.encryption` says, made when there is no archive yet. A replacement that was
@@ -48,26 +44,9 @@ export async function withKeyFile<Result>(
   const { encryption } = place.archive;
   if (encryption === undefined) return await run(new KeyFile(beside, PLAIN));
   if ("keyFile" in encryption) return await run(new KeyFile(encryption.keyFile, PLAIN));
+  // Google's libraries take longer to load than most commands need in all.
+  const { withKms } = await import("./with-kms.ts");
   return await withKms(encryption, place, (codec) => run(new KeyFile(`${beside}.kms`, codec)));
-}
-
-async function withKms<Result>(
-  config: KmsConfig,
-  { credential }: ArchivePlace,
-  run: (codec: ReturnType<typeof kmsCodec>) => Promise<Result>,
-): Promise<Result> {
-  if (credential === undefined || credential.type === "none") {
-    throw new CredentialError(
-      "archive.encryption.kms needs a credential for Cloud KMS: name the configuration file whose credential has one",
-    );
-  }
-  const dispatcher = new Agent();
-  try {
-    const opened = await openCredential(credential, dispatcher, "credential", KMS_SCOPES);
-    return await run(kmsCodec(config, opened, dispatcher));
-  } finally {
-    await dispatcher.destroy();
-  }
 }
 
 /** Whether it is the archive's own; of what is no archive yet, or cannot be read as one, any is. */

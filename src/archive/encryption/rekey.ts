@@ -1,4 +1,4 @@
-import type { ArchivePlace } from "../../config/load.ts";
+import type { ArchivePlace } from "../../config/data-dir.ts";
 import { archiveFile } from "../../config/paths.ts";
 import { rewrapKeys } from "../blocks/keys.ts";
 import { ArchiveError } from "../errors.ts";

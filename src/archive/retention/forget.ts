@@ -8,7 +8,7 @@ import type { JournalSource } from "../ingest.ts";
 import { formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
 import { type Order, sessionRow } from "./holds.ts";
-import { keepNotice } from "./notices.ts";
+import { keepNotice, type NoticeSigner } from "./notices.ts";
 import { Redaction } from "./redact.ts";
 
 /** Milliseconds to wait for those who read the archive to come to an end. */
@@ -26,6 +26,8 @@ export interface ForgetOptions extends Order {
   readonly delivered: ReadonlyMap<string, number>;
   /** Also a session that is running, and what Kafka has not got yet. */
   readonly force: boolean;
+  /** Default: the notice is not signed. */
+  readonly signer?: NoticeSigner;
 }
 
 /** What was done. */
@@ -61,7 +63,8 @@ export async function forget(store: ArchiveStore, options: ForgetOptions): Promi
       .prepare("UPDATE sessions SET forgotten = ?, forgotten_by = ?, forgotten_because = ? WHERE id = ?")
       .run(time, by, because, session);
     const [exchanges, bytes] = [Number(row.exchanges), Number(row.bytes)];
-    keepNotice(keeping, { type: "forgotten", time, session, by, because, exchanges, bytes });
+    const notice = { type: "forgotten", time, session, by, because, exchanges, bytes } as const;
+    keepNotice(keeping, notice, { signer: options.signer });
     return { exchanges, bytes };
   });
   await emptyLog(store, session);

@@ -1,7 +1,7 @@
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { writeAll } from "../../archive/output.ts";
 import { count } from "../../archive/print/quantities.ts";
-import { dataDirOptions, resolveArchive } from "../../config/load.ts";
+import { dataDirOptions, resolveArchive } from "../../config/data-dir.ts";
 import { withLock } from "./with-lock.ts";
 
 const options = { ...dataDirOptions, json: { type: "boolean", describe: "print one JSON object" } } as const;

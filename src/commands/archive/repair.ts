@@ -5,7 +5,7 @@ import { asText, writeAll } from "../../archive/output.ts";
 import { count } from "../../archive/print/quantities.ts";
 import { visible } from "../../archive/print/visible.ts";
 import type { Repaired } from "../../archive/repair/repair.ts";
-import { dataDirOptions, resolveArchive } from "../../config/load.ts";
+import { dataDirOptions, resolveArchive } from "../../config/data-dir.ts";
 import { archiveFile } from "../../config/paths.ts";
 import { withLock } from "./with-lock.ts";
 

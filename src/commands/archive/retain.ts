@@ -7,7 +7,7 @@ import { type Retired, withOneMore } from "../../archive/retention/notices.ts";
 import { Sweep } from "../../archive/retention/sweep.ts";
 import { wordsOf } from "../../archive/retention/upkeep.ts";
 import { withStore } from "../../archive/with-store.ts";
-import { dataDirOptions } from "../../config/load.ts";
+import { dataDirOptions } from "../../config/data-dir.ts";
 import { readDelivered } from "../../delivery/delivery.ts";
 import { UsageError } from "../failure.ts";
 

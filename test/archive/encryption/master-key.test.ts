@@ -11,7 +11,7 @@ import { openForReading } from "../../../src/archive/schema.ts";
 import { openSearch } from "../../../src/archive/search.ts";
 import { archiveSchema } from "../../../src/config/archive.ts";
 import { credentialSchema } from "../../../src/config/credential.ts";
-import type { ArchivePlace } from "../../../src/config/load.ts";
+import type { ArchivePlace } from "../../../src/config/data-dir.ts";
 import { archiveFile } from "../../../src/config/paths.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { gatewayStarted, HandWrittenJournal, query, sessionStarted } from "../support.ts";
