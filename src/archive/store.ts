@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Direction, RecordedEvent } from "../recording/events.ts";
+import type { BodyChunk, Direction, RecordedEvent } from "../recording/events.ts";
 import type { Batch, Gap, Positioned } from "../recording/reader.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
 import { ensureMasterKey, masterKeyFile } from "./blocks/master-key.ts";
@@ -98,6 +98,25 @@ export class ArchiveStore {
       for (const gap of gaps) this.#do.gap.run(source, gap.from, gap.to, gap.reason);
       for (const one of told) this.#orSkip(source, one.positioned, () => this.#told(source, one));
       this.#exchanges.writeBegun();
+    });
+  }
+
+  /**
+   * Applies records that were saved from elsewhere, of which some may be here: what is known of exchanges is passed over.
+   * Otherwise as {@link apply}.
+   */
+  applySaved(journal: string, { records, gaps, next }: Batch): void {
+    this.#transaction(() => {
+      for (const gap of gaps) this.#do.gap.run(journal, gap.from, gap.to, gap.reason);
+      for (const positioned of records) {
+        const { record } = positioned;
+        this.#orSkip(journal, positioned, () => {
+          if (record.kind === "body") this.#chunkOnce(record.chunk, positioned);
+          else if (!this.#exchanges.isKnown(record.event)) this.#record(journal, positioned);
+        });
+      }
+      this.#exchanges.writeBegun();
+      this.#do.moveCheckpoint.run(journal, Math.max(this.checkpoint(journal), next));
     });
   }
 
@@ -212,13 +231,18 @@ export class ArchiveStore {
     }
   }
 
+  /** A chunk that may come again, and behind its exchange's end. */
+  #chunkOnce(chunk: BodyChunk, positioned: Positioned): void {
+    if (this.#exchanges.hasArrived(chunk)) return;
+    const block = this.#blocks.add(this.#exchanges.scopeOf(chunk.exchange), positioned);
+    this.#exchanges.body(chunk);
+    this.#exchanges.arrive(chunk, block);
+  }
+
   #told(journal: string, { positioned, part }: Told): void {
     const { record, at } = positioned;
     if (record.kind === "body") {
-      if (this.#exchanges.hasArrived(record.chunk)) return;
-      const block = this.#blocks.add(this.#exchanges.scopeOf(record.chunk.exchange), positioned);
-      this.#exchanges.body(record.chunk);
-      this.#exchanges.arrive(record.chunk, block);
+      this.#chunkOnce(record.chunk, positioned);
       return;
     }
     const { event } = record;

@@ -47,6 +47,13 @@ export class ScopeKeys {
     return wrapped instanceof Uint8Array ? unwrap(this.#master, id, scope, wrapped) : undefined;
   }
 
+  /** Likewise; undefined, too, when it was changed. */
+  openIfSound(id: number, scope: string, wrapped: unknown): Buffer | undefined {
+    if (!(wrapped instanceof Uint8Array)) return undefined;
+    const key = unseal(this.#master, placeOf(id, scope), wrapped);
+    return key?.length === KEY_BYTES ? key : undefined;
+  }
+
   /** The scope's youngest key, made when it has none. Only within a transaction. */
   ensure(scope: string): ScopeKey {
     const known = this.#known.get(scope) ?? this.#youngest(scope);

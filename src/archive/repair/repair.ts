@@ -112,7 +112,7 @@ function closeDamaged(database: DatabaseSync | undefined): void {
   }
 }
 
-/** Applies records as what comes from topics is: what is known already changes nothing. */
+/** Applies records of which some may be there already. */
 class Applier {
   readonly #store: ArchiveStore;
   /** Digests of events that belong to no exchange, by which they are known again: few beside exchanges. */
@@ -126,7 +126,7 @@ class Applier {
     const positioned = records.flatMap((record, at) =>
       this.#fresh({ record, at: placeOf(record, at), next: at + 1 }),
     );
-    this.#store.apply(UNKNOWN_JOURNAL, { records: positioned, gaps: [], next: 0 });
+    this.#store.applySaved(UNKNOWN_JOURNAL, { records: positioned, gaps: [], next: 0 });
   }
 
   journal({ name, directory }: JournalSource): void {
@@ -135,7 +135,7 @@ class Applier {
       for (;;) {
         const { records, gaps, next } = reader.read(READ_BYTES);
         if (records.length === 0 && gaps.length === 0) return;
-        this.#store.apply(name, { records: records.flatMap((each) => this.#fresh(each)), gaps, next });
+        this.#store.applySaved(name, { records: records.flatMap((each) => this.#fresh(each)), gaps, next });
       }
     } finally {
       reader.close();

@@ -6,7 +6,10 @@ import type { MayGoOn } from "./redact.ts";
 
 const TEXTS = ["sql_text", "answer_text", "columns_text"] as const;
 
-/** Takes from exchanges' rows what they quote of bodies, or removes the rows. Only within a transaction. */
+/**
+ * Takes from the exchanges' rows of one session what they quote of bodies, or removes the rows, in one pass over as many calls
+ * as it takes. Only within transactions, none of which is rolled back.
+ */
 export class Exchanges {
   readonly #keeping: Keeping;
   readonly #texts: Texts;
@@ -18,6 +21,8 @@ export class Exchanges {
   readonly #isStray;
   readonly #removeBlocks;
   readonly #removeArrivals;
+  /** Up to where the pass has come: what lies in front of it need not be looked at by each call. */
+  #passed = { time: Number.NEGATIVE_INFINITY, rowid: 0 };
 
   constructor(keeping: Keeping) {
     const { database } = keeping;
@@ -67,11 +72,11 @@ export class Exchanges {
     mayGoOn: MayGoOn,
     change: (row: Row) => void,
   ): boolean {
-    let [time, rowid] = [Number.NEGATIVE_INFINITY, 0];
     for (;;) {
+      const { time, rowid } = this.#passed;
       const row = next.get(session, time, rowid, before);
       if (row === undefined) return true;
-      [time, rowid] = [Number(row.time), Number(row.rowid)];
+      this.#passed = { time: Number(row.time), rowid: Number(row.rowid) };
       change(row);
       const { id, statement, answer_text: answer = null, columns_text: columns = null } = row;
       if (typeof statement === "string" && statement !== id)

@@ -16,6 +16,7 @@ export class Redaction {
   readonly #session: string;
   /** The id of the new key: whatever is recorded from its making on is sealed with it, and stays. */
   #key: number | undefined;
+  #exchanges: Exchanges | undefined;
 
   constructor(session: string) {
     this.#session = session;
@@ -25,7 +26,8 @@ export class Redaction {
   step(keeping: Keeping, mayGoOn: MayGoOn): boolean {
     const { database, keys } = keeping;
     this.#key ??= keys.renewed(this.#session).id;
-    if (!new Exchanges(keeping).empty(this.#session, mayGoOn)) return false;
+    this.#exchanges ??= new Exchanges(keeping);
+    if (!this.#exchanges.empty(this.#session, mayGoOn)) return false;
     if (!sealAnew(keeping, this.#session, this.#key, mayGoOn)) return false;
     keys.destroy(this.#session, this.#key);
     database.prepare("UPDATE sessions SET bodies_retired = last_activity WHERE id = ?").run(this.#session);
@@ -48,7 +50,7 @@ function sealAnew({ database, keys }: Keeping, scope: string, key: number, mayGo
     const row = next.get(scope, key, id);
     if (row === undefined) return true;
     id = Number(row.id);
-    const old = keys.open(Number(row.key), scope, row.wrapped);
+    const old = keys.openIfSound(Number(row.key), scope, row.wrapped);
     const records = old === undefined ? [] : decodeBlock(old, id, scope, row.sealed, Number(row.content));
     const frames = typeof records === "string" ? [] : framesLeft(records);
     if (frames.length === 0 || bytes === undefined) remove.run(id);

@@ -10,15 +10,20 @@ const SOME = 500;
 /** Removes a session with all that belongs to it. */
 export class Retirement {
   readonly #session: string;
+  #exchanges: Exchanges | undefined;
 
   constructor(session: string) {
     this.#session = session;
   }
 
-  /** Goes on, also where an earlier one stopped, however that ended; true when it is done. Only within a transaction. */
+  /**
+   * Goes on, also where an earlier one stopped, however that ended; true when it is done. Only within a transaction, which must
+   * not be rolled back if this is to go on.
+   */
   step(keeping: Keeping, mayGoOn: MayGoOn): boolean {
     const { database, keys } = keeping;
-    if (!new Exchanges(keeping).remove(this.#session, mayGoOn)) return false;
+    this.#exchanges ??= new Exchanges(keeping);
+    if (!this.#exchanges.remove(this.#session, mayGoOn)) return false;
     const removeBlock = database.prepare(
       "DELETE FROM blocks WHERE id = (SELECT id FROM blocks WHERE scope = ? ORDER BY id LIMIT 1)",
     );
@@ -55,7 +60,7 @@ function removeBlocksBefore({ database, keys }: Keeping, before: number, mayGoOn
   for (;;) {
     const row = oldest.get(NO_SESSION);
     if (row === undefined) return true;
-    const [id, key] = [Number(row.id), keys.open(Number(row.key), NO_SESSION, row.wrapped)];
+    const [id, key] = [Number(row.id), keys.openIfSound(Number(row.key), NO_SESSION, row.wrapped)];
     const records =
       key === undefined ? [] : decodeBlock(key, id, NO_SESSION, row.sealed, Number(row.content));
     const isOld = (record: Exclude<typeof records, string>[number]) =>

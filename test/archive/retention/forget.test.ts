@@ -6,13 +6,14 @@ import { type ForgetOptions, forget } from "../../../src/archive/retention/forge
 import { hold } from "../../../src/archive/retention/holds.ts";
 import { ArchiveStore } from "../../../src/archive/store.ts";
 import { archiveFile } from "../../../src/config/paths.ts";
+import type { JournalRecord } from "../../../src/recording/frame.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
 import { sealedForm } from "../../../src/recording/sealed-form.ts";
 import { uuidv7 } from "../../../src/recording/uuid.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { gatewayStarted, HandWrittenJournal, ingestAll, look, query, sessionStarted } from "../support.ts";
 import { newKey } from "../verify/recordings.ts";
-import { piecesFound, planted, sealedPieces, tracesOf } from "./traces.ts";
+import { marker, piecesFound, planted, sealedPieces, tracesOf } from "./traces.ts";
 
 const limit = { timeout: 120_000 };
 const SESSION = uuidv7();
@@ -204,4 +205,59 @@ test("to forget again what was forgotten does what was left to do", limit, async
   assert.notDeepEqual(tracesOf(held.dataDir, held.markers), []);
   await forgetIn(held);
   assert.deepEqual(tracesOf(held.dataDir, held.markers), []);
+});
+
+test(
+  "bodies that came before it was known whose they are are forgotten with the session",
+  limit,
+  async () => {
+    const dataDir = temporaryDirectory();
+    const { parts, markers } = planted(SESSION);
+    const [asked] = parts;
+    assert.ok(asked !== undefined);
+    const { requested, completed, request, response } = asked;
+    const { exchange } = requested;
+    const store = new ArchiveStore(archiveFile(dataDir));
+    const apply = (record: JournalRecord) =>
+      store.applyTold("bqtape://elsewhere/0", [{ positioned: { record, at: 0, next: 1 } }], []);
+    apply({
+      kind: "body",
+      chunk: { exchange, direction: "response", sequence: 0, offset: 0, bytes: response },
+    });
+    apply({ kind: "event", event: requested });
+    apply({
+      kind: "body",
+      chunk: { exchange, direction: "request", sequence: 0, offset: 0, bytes: request },
+    });
+    apply({ kind: "event", event: completed });
+    store.close();
+    const sealed = sealedPieces(dataDir, [SESSION, exchange]);
+    const body = () => look(dataDir, (search) => Buffer.concat([...search.body(exchange, "response")]));
+    assert.deepEqual(body(), response);
+    await forgetIn({ dataDir, journal: new HandWrittenJournal(temporaryDirectory()) });
+    assert.equal(body().length, 0);
+    assert.deepEqual(tracesOf(dataDir, markers), []);
+    assert.equal(piecesFound(dataDir, sealed), 0);
+  },
+);
+
+test("an error that a forgotten session added to another one's statement goes, too", limit, async () => {
+  const dataDir = temporaryDirectory();
+  const journal = new HandWrittenJournal(dataDir).events(sessionStarted(SESSION), sessionStarted(OTHER));
+  const begun = query({ session: OTHER, operation: { job: "job_1" } });
+  const message = marker("error");
+  const poll = query({
+    ...{ session: SESSION, time: 3_000, operation: { name: "jobs.getQueryResults", job: "job_1" } },
+    response: { error: { code: 400, message: message.word, errors: [{ reason: "invalidQuery" }] } },
+    status: 400,
+  });
+  const { sql: _, ...operation } = poll.requested.operation;
+  journal.exchange(begun).exchange({ ...poll, requested: { ...poll.requested, operation } });
+  ingestAll(dataDir, journal);
+  const found = () =>
+    look(dataDir, (search) => search.statements({ text: message.word }).map(({ id }) => id));
+  assert.deepEqual(found(), [begun.requested.exchange]);
+  await forgetIn({ dataDir, journal });
+  assert.deepEqual(found(), []);
+  assert.deepEqual(tracesOf(dataDir, [message]), []);
 });
