@@ -1,4 +1,4 @@
-import { unwatchFile, watchFile } from "node:fs";
+import { statSync, unwatchFile, watchFile } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { keyFiles } from "../config/credential.ts";
@@ -50,11 +50,24 @@ export function reloadOnChange(
     for (const path of files(config)) unwatchFile(path, reload);
   };
   watch(current);
+  // What changed since the configuration was read, or before the first look at a file was taken, is no change to watchFile.
+  const before = versionsOf(files(started));
+  const early = setTimeout(async () => {
+    if (current !== started) return;
+    const now = await loadConfig({ file }).catch(() => undefined);
+    if (versionsOf(files(started)) !== before || !isDeepStrictEqual(now, started)) reload();
+  }, LOOK_INTERVAL).unref();
   process.on("SIGHUP", reload);
   return () => {
+    clearTimeout(early);
     unwatch(current);
     process.off("SIGHUP", reload);
   };
+}
+
+/** Tells one state of files from another. */
+function versionsOf(paths: readonly string[]): string {
+  return JSON.stringify(paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs));
 }
 
 /** The keys that differ and that only a start reads. */
