@@ -17,8 +17,11 @@ export interface PumpOptions {
   readonly sender: Sender;
 }
 
-/** Bytes of journal read at a time at most: what is made of them is garbage before the next ones are read. */
-const READ_BYTES = 256 * 1024;
+/**
+ * Bytes of journal read at a time at most: what is made of them is garbage before the next ones are read. Of less, more is read
+ * twice, as a read ends within a chunk: with 256 KiB it costs a tenth more to deliver large bodies.
+ */
+const READ_BYTES = 1024 * 1024;
 /** Bytes that are read into: of a body's frame that begins at the end of these, too. */
 const READ_MEMORY = READ_BYTES + 512 * 1024;
 /**
