@@ -21,6 +21,8 @@ const exchanges = Number(values.exchanges);
 const dataDir = mkdtempSync(join(values.directory, "bqtape-bench-"));
 const MEBIBYTE = 2 ** 20;
 const FIRST_SCREEN_LINES = 24;
+/** As it is released: `npm run build` made it just before. */
+const BQTAPE = new URL("../../dist/main.js", import.meta.url).pathname;
 
 process.on("exit", () => rmSync(dataDir, { recursive: true, force: true }));
 let told = 0;
@@ -76,9 +78,8 @@ function row(figure: string, measured: number, bar: number, sign: "≤" | "≥")
 
 /** Milliseconds until a replay of a session has written its first lines. */
 async function firstScreen(session: string): Promise<number> {
-  const main = new URL("../../src/main.ts", import.meta.url).pathname;
   const before = performance.now();
-  const child = spawn(process.execPath, [main, "replay", session, "--data-dir", dataDir], {
+  const child = spawn(process.execPath, [BQTAPE, "replay", session, "--data-dir", dataDir], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
@@ -108,8 +109,7 @@ function verifyTape(session: string): number {
 }
 
 function bqtape(...given: string[]): void {
-  const main = new URL("../../src/main.ts", import.meta.url).pathname;
-  execFileSync(process.execPath, [main, ...given, "--data-dir", dataDir], {
+  execFileSync(process.execPath, [BQTAPE, ...given, "--data-dir", dataDir], {
     stdio: ["ignore", "ignore", "inherit"],
   });
 }

@@ -31,13 +31,14 @@ export async function ingest(
   let base = 0;
   let path = begin(directory, base);
   const taker = fork(new URL("./ingest.process.ts", import.meta.url), [dataDir]);
+  const ended = once(taker, "exit").then(([code]) => code as number | null);
   const begun = Date.now() - exchanges * SPACING;
   const total = { clock: 0, cpu: 0, peak: 0 };
   while (generator.exchanges < exchanges) {
     base += fill(path, generator, exchanges, () => begun + generator.exchanges * SPACING);
     // The next segment has to be there before this one may go.
     const next = begin(directory, base);
-    const { clock, cpu, peak } = await take(taker, base);
+    const { clock, cpu, peak } = await take(taker, ended, base);
     total.clock += clock;
     total.cpu += cpu;
     total.peak = Math.max(total.peak, peak);
@@ -46,7 +47,7 @@ export async function ingest(
     onProgress(generator.exchanges);
   }
   taker.send({ type: "end" } satisfies Asked);
-  await once(taker, "exit");
+  await ended;
   return {
     exchanges: generator.exchanges,
     bodyBytes: generator.bodyBytes,
@@ -56,11 +57,11 @@ export async function ingest(
   };
 }
 
-async function take(taker: ChildProcess, end: number): Promise<Taken> {
+async function take(taker: ChildProcess, ended: Promise<number | null>, end: number): Promise<Taken> {
   taker.send({ type: "take", end } satisfies Asked);
   const [taken] = (await Promise.race([
     once(taker, "message"),
-    once(taker, "exit").then(([code]) => Promise.reject(new Error(`ingest ended with ${code}`))),
+    ended.then((code) => Promise.reject(new Error(`ingest ended with ${code}`))),
   ])) as [Taken];
   return taken;
 }
