@@ -11,6 +11,8 @@ import type { Sessions } from "../identity/sessions.ts";
 /** How a process knows who asks. */
 export interface RelayIdentity {
   readonly identify: Identify;
+  /** See {@link Oidc.keysFetchedAt}. */
+  keysFetchedAt(): ReadonlyMap<string, number | undefined>;
   close(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ export async function openRelayIdentity(
   const loopback = identity.loopback ? loopbackIdentity() : undefined;
   return {
     identify: gatewayIdentity({ sessions, tokens, loopback }),
+    keysFetchedAt: () => tokens?.oidc.keysFetchedAt ?? new Map(),
     close: async () => tokens?.oidc.close(),
   };
 }

@@ -15,6 +15,7 @@ import { Upstream } from "../gateway/upstream.ts";
 import type { Identify } from "../identity/identify.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { Sessions } from "../identity/sessions.ts";
+import { RelayMeter } from "../metrics/relay-meter.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { Journal } from "../recording/journal.ts";
 import { SigningKeys } from "../recording/keys/signing-keys.ts";
@@ -24,6 +25,7 @@ import { uuidv7 } from "../recording/uuid.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
+import { measure } from "./relay-metrics.ts";
 import { tokenRequests, trustedUpstream } from "./upstream-trust.ts";
 import { VERSION } from "./version.ts";
 
@@ -54,6 +56,7 @@ export interface Relay {
   readonly journal: Journal;
   /** What is known of sessions; until it was told that all was read, none that needs a token is served. */
   readonly sessions: Sessions;
+  readonly meter: RelayMeter;
   /** Records what happened outside of the relay; resolves when it is durable. @throws {JournalError} */
   note(event: RecordedEvent): Promise<void>;
   /** What this relay has done in a session. */
@@ -73,6 +76,7 @@ export interface Relay {
 /** What of a relay a reload replaces. */
 interface Replaceable {
   readonly config: Config;
+  readonly authorityEnds: Date;
   readonly leaves: LeafStore;
   readonly uploads: ResumableUploads;
   readonly placeholders: SessionPlaceholders;
@@ -104,10 +108,18 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => journal.close());
   const { commitRequest, releaseResponse } = config.recording;
   const counts = new SessionCounts();
+  const meter = new RelayMeter();
   const signer = await SigningKeys.open(keysDirectory(config.dataDir));
   const recorder = new Recorder({
     ...{ journal, commitRequest, releaseResponse },
-    onEnd: (ended) => counts.add(ended),
+    onEnd(ended) {
+      counts.add(ended);
+      meter.exchangeEnded(ended);
+    },
+    onUnrecorded(error) {
+      meter.metrics.unrecorded.inc();
+      log.error({ err: error }, "the end of an exchange cannot be recorded");
+    },
     signer,
     onError: (error) => log.error({ err: error }, "the key that signs recordings cannot be read anew"),
   });
@@ -128,6 +140,12 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => sessions.close());
   const identity = await openRelayIdentity(config.identity, sessions, log);
   starting.defer(() => identity.close());
+  measure(meter, {
+    ...{ name, journal, maxBytes, sessions },
+    credentials: () => current.credentials,
+    keysFetchedAt: () => identity.keysFetchedAt(),
+    authorityEnds: () => current.authorityEnds,
+  });
   const { identify = identity.identify, ...network } = options.network ?? {};
 
   const { limits } = config;
@@ -143,6 +161,9 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
       get groups() {
         return current.credentials.groups;
       },
+      get all() {
+        return current.credentials.all;
+      },
       of: (principal) => current.credentials.of(principal),
     },
     leaves: { optionsFor: (host) => current.leaves.optionsFor(host) },
@@ -153,9 +174,11 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     identify,
     sessions,
     limits,
+    meter,
     upstream: new Upstream({ overrides: config.upstream.overrides, limits, trust }),
     tunnels: new Tunnels({
       recorder,
+      meter,
       idleTimeout: limits.tunnelIdle,
       maxPerSession: limits.tunnelsPerSession,
       ...network,
@@ -176,6 +199,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     proxy,
     journal,
     sessions,
+    meter,
     async note(event) {
       recorder.note(event);
       await journal.commit(config.recording.commitRequest === "written" ? "written" : "fsync");
@@ -197,7 +221,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
 async function openAuthorityParts(
   config: Config,
   log: Logger,
-): Promise<Pick<Replaceable, "leaves" | "uploads" | "placeholders">> {
+): Promise<Omit<Replaceable, "config" | "credentials">> {
   const authority = await openGatewayAuthority(config);
   const { cert } = config.ca;
   if (authority.created)
@@ -206,6 +230,7 @@ async function openAuthorityParts(
     log.warn({ cert, notAfter: authority.notAfter }, "the certificate authority expires soon");
   const ticketKeys = sharedSecret(authority, "TLS session tickets", 48);
   return {
+    authorityEnds: authority.notAfter,
     leaves: await LeafStore.create(authority, { hosts: INTERCEPTED_HOSTS, ticketKeys }),
     uploads: new ResumableUploads(sharedSecret(authority, "resumable uploads", 32)),
     placeholders: new SessionPlaceholders(

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import type { SessionUpdate } from "../identity/sessions.ts";
+import type { MetricsJson } from "../metrics/exposition.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import type { SessionCount } from "../recording/session-counts.ts";
 import { type RelayOptions, startRelay } from "./relay.ts";
@@ -12,6 +13,8 @@ export interface Relays {
   readonly proxy: AddressInfo;
   /** Why traffic is not taken, or not by all; `undefined` when all is well. */
   notReady(): string | undefined;
+  /** What each relay measures, and how many of them are in which state. */
+  scrape(): Promise<RelaysScrape>;
   /** How full the fullest journal is: 1 when it takes no new exchange. */
   fill(): number;
   /** Lets go of a journal's segments up to a position. */
@@ -28,6 +31,13 @@ export interface Relays {
   count(session: string): Promise<SessionCount>;
   drain(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface RelaysScrape {
+  readonly metrics: readonly MetricsJson[];
+  readonly states: readonly string[];
+  /** Workers that were replaced. */
+  readonly restarts: number;
 }
 
 /** What relays have to do with sessions, in the process that they belong to. */
@@ -55,6 +65,7 @@ export async function startRelayHere(
   return {
     proxy: relay.proxy,
     notReady: () => (journal.state === "open" ? undefined : `the journal is ${journal.state}`),
+    scrape: async () => ({ metrics: [await relay.meter.scrape()], states: [journal.state], restarts: 0 }),
     fill: () => journal.bytes / config.recording.journal.maxBytes,
     trim(_name, position) {
       journal

@@ -72,12 +72,23 @@ function versionsOf(paths: readonly string[]): string {
 
 /** The keys that differ and that only a start reads. */
 function changedForNextStart(before: Config, after: Config): string[] {
-  const fixed = ({ proxy, control, identity, dataDir, upstream, recording, kafka, archive }: Config) => ({
+  const fixed = ({
+    proxy,
+    control,
+    metrics,
+    identity,
+    dataDir,
+    upstream,
+    recording,
+    kafka,
+    archive,
+  }: Config) => ({
     "proxy.listen": proxy.listen,
     "proxy.advertise": proxy.advertise,
     "proxy.workers": proxy.workers,
     identity,
     control,
+    metrics,
     dataDir,
     upstream,
     recording,

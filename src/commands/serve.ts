@@ -27,7 +27,8 @@ export const serve: CommandModule<object, Arguments> = {
     const gateway = await startGateway(config, log);
     const proxy = hostPort(gateway.proxy);
     log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");
-    log.info({ proxy, control: hostPort(gateway.control), dataDir: config.dataDir }, "ready");
+    const metrics = gateway.metrics === undefined ? {} : { metrics: hostPort(gateway.metrics) };
+    log.info({ proxy, control: hostPort(gateway.control), ...metrics, dataDir: config.dataDir }, "ready");
     const endWatching = reloadOnChange(file, config, gateway, log);
     const signal = await stopped;
     endWatching();

@@ -2,19 +2,20 @@ import { mkdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type Archive, startArchive } from "../archive/archive.ts";
+import { type Archive, readCheckpoints, startArchive } from "../archive/archive.ts";
 import { openMasterKey } from "../archive/encryption/master-key.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { createControl } from "../control/server.ts";
+import { createControl, createMetricsListener } from "../control/server.ts";
 import { type Delivery, startDelivery } from "../delivery/delivery.ts";
 import { isLoopback } from "../identity/loopback.ts";
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
+import { GatewayMetrics, metricsAccess } from "./gateway-metrics.ts";
 import { agentFacts, NO_SESSIONS, openSessions } from "./gateway-sessions.ts";
 import { hostPort } from "./host-port.ts";
 import { furthestRead, type JournalReaderName, JournalReaders } from "./journal-readers.ts";
@@ -27,6 +28,8 @@ import { startWorkers } from "./workers.ts";
 export interface RunningGateway {
   readonly proxy: AddressInfo;
   readonly control: AddressInfo;
+  /** Where metrics have a listener of their own. */
+  readonly metrics?: AddressInfo;
   /** Resolves when everything that is in the journals now can be searched; at once when the archive is off. */
   archived(): Promise<void>;
   /** Resolves when Kafka has acknowledged everything that is in the journals now; at once without `kafka`. */
@@ -57,6 +60,7 @@ export async function startGateway(
   checkIdentity(config);
   // In front of all threads: archive and delivery pass as many bytes as the relays do.
   tuneGarbageCollection();
+  const access = await metricsAccess(config);
   await using starting = new AsyncDisposableStack();
   const lock = await lockDataDir(config.dataDir);
   starting.defer(() => lock.release());
@@ -70,7 +74,9 @@ export async function startGateway(
     ...(archived.enabled ? (["archive"] as const) : []),
     ...(kafka === undefined ? [] : (["delivery"] as const)),
   ]);
+  const durable = new Map(archived.enabled ? readCheckpoints(config.dataDir) : []);
   const passed: Passed = (reader, journal, position) => {
+    if (reader === "archive") durable.set(journal, position);
     const trimmable = readers.passed(journal, reader, position);
     relays?.trim(journal, trimmable);
   };
@@ -94,21 +100,43 @@ export async function startGateway(
   sessions?.attach(running);
   const proxy = config.proxy.advertise ?? hostPort(running.proxy);
   const files = await openAgentFiles({ authority, config });
+  const notReady = (): string | undefined => running.notReady() ?? sessions?.notReady();
+  const metrics = new GatewayMetrics({
+    relays: running,
+    slots,
+    delivery,
+    archived: archive === undefined ? undefined : (journal) => durable.get(journal) ?? 0,
+    notReady,
+  });
+  starting.use(metrics);
+  const expose = (accept: string | undefined) => metrics.expose(accept);
+  const onError = (error: unknown, message: string): void => log.error({ err: error }, message);
   const control = createControl({
     caPem,
     keys: async () => (await knownKeys(keysDirectory(config.dataDir))).map(({ jwk }) => jwk),
-    notReady: () => running.notReady() ?? sessions?.notReady(),
+    notReady,
     warning: () => fillWarning(running.fill(), delivery) ?? archive?.warning(),
+    metrics: { expose, access: access.control },
     sessions: sessions?.routes(await agentFacts(files, caPem, proxy)),
-    onError: (error, message) => log.error({ err: error }, message),
+    onError,
   });
   starting.defer(() => control.close());
   const controlAddress = await listening("control.listen", config.control.listen, control);
+
+  const { listen } = config.metrics;
+  const ownListener =
+    listen === undefined ? undefined : createMetricsListener({ expose, access: access.own }, onError);
+  starting.defer(() => ownListener?.close());
+  const metricsAddress =
+    listen === undefined || ownListener === undefined
+      ? undefined
+      : await listening("metrics.listen", listen, ownListener);
 
   const parts = starting.move();
   return {
     proxy: running.proxy,
     control: controlAddress,
+    ...(metricsAddress !== undefined && { metrics: metricsAddress }),
     async archived() {
       const positions = await running.flush();
       await Promise.all([...positions].map(([name, position]) => archive?.caughtUp(name, position)));

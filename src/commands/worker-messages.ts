@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { Config } from "../config/schema.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import type { SessionUpdate } from "../identity/sessions.ts";
+import type { MetricsJson } from "../metrics/exposition.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
 import type { SessionCount } from "../recording/session-counts.ts";
@@ -24,6 +25,8 @@ export type ToWorker =
   | { readonly type: "note"; readonly number: number; readonly event: RecordedEvent }
   /** Answered by `counted` with the same number. */
   | { readonly type: "count"; readonly number: number; readonly session: string }
+  /** Answered by `scraped` with the same number. */
+  | { readonly type: "scrape"; readonly number: number }
   | { readonly type: "reload"; readonly config: Config }
   | { readonly type: "drain" }
   | { readonly type: "close" };
@@ -45,6 +48,7 @@ export type FromWorker =
   | { readonly type: "seen"; readonly states: readonly SessionState[] }
   /** Without `failed`, it is durable. */
   | { readonly type: "noted"; readonly number: number; readonly failed?: string }
+  | { readonly type: "scraped"; readonly number: number; readonly metrics: MetricsJson }
   | { readonly type: "counted"; readonly number: number; readonly count: SessionCount }
   /** Without `refused`, it was done. */
   | { readonly type: "reloaded"; readonly refused?: string };

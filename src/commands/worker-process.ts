@@ -57,6 +57,12 @@ async function lead(message: ToWorker): Promise<void> {
       const count = relay?.count(message.session) ?? NOTHING_DONE;
       return tell({ type: "counted", number: message.number, count });
     }
+    case "scrape":
+      return tell({
+        type: "scraped",
+        number: message.number,
+        metrics: (await relay?.meter.scrape()) ?? [],
+      });
     case "trim":
       return await relay?.journal.trim(message.position);
     case "acknowledged":

@@ -5,12 +5,13 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { SessionUpdate } from "../identity/sessions.ts";
+import type { MetricsJson } from "../metrics/exposition.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
 import { NOTHING_DONE, type SessionCount, sum } from "../recording/session-counts.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { furthestRead } from "./journal-readers.ts";
-import type { JournalSlot, Relays, SessionHooks } from "./relays.ts";
+import type { JournalSlot, Relays, RelaysScrape, SessionHooks } from "./relays.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
@@ -63,6 +64,7 @@ class Workers implements Relays {
   #config: Config;
   /** What {@link #passOn} waits with. */
   readonly #watches: readonly GrowthWatch[];
+  #restarts = 0;
   #stopping = false;
   #stopped = false;
   #proxy: AddressInfo | undefined;
@@ -108,6 +110,18 @@ class Workers implements Relays {
   notReady(): string | undefined {
     const place = this.#places.find(({ state }) => state !== "open");
     return place === undefined ? undefined : `worker ${place.slot.journal}: ${place.state}`;
+  }
+
+  async scrape(): Promise<RelaysScrape> {
+    const metrics = this.#places.map(async ({ worker, state }): Promise<MetricsJson> => {
+      if (state === "starting") return [];
+      const number = ++this.#asked;
+      send(worker, { type: "scrape", number });
+      const answer = await this.#answer(worker, "scraped", number);
+      return answer.type === "scraped" ? answer.metrics : [];
+    });
+    const states = this.#places.map(({ state }) => state);
+    return { metrics: await Promise.all(metrics), states, restarts: this.#restarts };
   }
 
   fill(): number {
@@ -253,6 +267,7 @@ class Workers implements Relays {
 
   #replace(place: Place): void {
     if (this.#stopping) return;
+    this.#restarts += 1;
     place.worker = this.#fork(place.slot);
     place.startedAt = Date.now();
     this.#watch(place, true);

@@ -137,12 +137,16 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream, kafka, identity, archive } = config;
+  const { credential, upstream, kafka, identity, archive, metrics } = config;
   return {
     ...config,
     archive: archiveWithAbsolutePaths(archive, base),
     identity: identityWithAbsolutePaths(identity, base),
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
+    metrics: {
+      ...metrics,
+      ...(metrics.tokenFile !== undefined && { tokenFile: resolve(base, metrics.tokenFile) }),
+    },
     dataDir: resolve(base, config.dataDir),
     ca: { cert: resolve(base, config.ca.cert), key: resolve(base, config.ca.key) },
     credential: credentialWithAbsolutePaths(credential, base),

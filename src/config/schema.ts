@@ -3,7 +3,7 @@ import { archiveSchema } from "./archive.ts";
 import { credentialSchema } from "./credential.ts";
 import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
-import { byteSize, duration, httpOrigin } from "./values.ts";
+import { byteSize, duration, fileName, httpOrigin } from "./values.ts";
 
 /*
  * Every key that bqtape knows, with its default. Descriptions are for people: `--help`, errors and the documentation
@@ -66,6 +66,21 @@ const sections = z.strictObject({
       listen: listenAddress.default({ host: "127.0.0.1", port: 8081 }).describe("for operators: health, CA"),
     })
     .prefault({}),
+  metrics: z
+    .strictObject({
+      listen: listenAddress
+        .optional()
+        .describe(
+          "a listener for /metrics alone, which serves whoever reaches it; default: the control listener",
+        ),
+      tokenFile: fileName
+        .optional()
+        .describe(
+          "holds the bearer token that a scrape must bring; without it, control serves only this machine",
+        ),
+    })
+    .prefault({})
+    .describe("for Prometheus"),
   dataDir: z.string().min(1).default("./data").describe("journal, archive and placeholder credentials"),
   ca: z
     .strictObject({

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
-import fastify from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import type { PublicJwk } from "../recording/keys/jwk.ts";
+import { type MetricsRouteOptions, metricsRoute } from "./metrics-route.ts";
 import { answerErrors, type SessionRoutesOptions, sessionRoutes } from "./session-routes.ts";
 
 export interface ControlOptions {
@@ -11,6 +12,7 @@ export interface ControlOptions {
   readonly notReady: () => string | undefined;
   /** What will stop traffic before long, if nobody does anything; absent when nothing will. */
   readonly warning: () => string | undefined;
+  readonly metrics: MetricsRouteOptions;
   /** Absent where nobody is known by a token. */
   readonly sessions?: Omit<SessionRoutesOptions, "onError"> | undefined;
   /** Told of failures that only the operator can mend. */
@@ -31,6 +33,7 @@ export function createControl({
   keys,
   notReady,
   warning,
+  metrics,
   sessions,
   onError,
 }: ControlOptions): Control {
@@ -43,12 +46,28 @@ export function createControl({
     return { status: "ok", warning: warning() };
   });
   server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem));
+  metricsRoute(server, metrics);
   // Public, as keys are that check: RFC 7517, section 8.5.2, has the type.
   server.get("/api/v1/keys", async (_request, reply) =>
     reply.type("application/jwk-set+json").send(JSON.stringify({ keys: await keys() })),
   );
   if (sessions === undefined) server.get("/api/v1/login", () => ({ issuers: [] }));
   else sessionRoutes(server, { ...sessions, onError });
+  return listener(server);
+}
+
+/** A listener for Prometheus alone. */
+export function createMetricsListener(
+  metrics: MetricsRouteOptions,
+  onError: (error: unknown, message: string) => void,
+): Control {
+  const server = fastify({ forceCloseConnections: true, requestTimeout: REQUEST_TIMEOUT });
+  answerErrors(server, onError);
+  metricsRoute(server, metrics);
+  return listener(server);
+}
+
+function listener(server: FastifyInstance): Control {
   return {
     async listen(host, port) {
       await server.listen({ host, port });

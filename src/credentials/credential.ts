@@ -8,6 +8,16 @@ export interface Credential {
    * @throws {CredentialError} when none can be had.
    */
   token(): Promise<string>;
+  readonly state: TokenState;
+}
+
+/** What became of a credential's tokens, for those who watch. */
+export interface TokenState {
+  /** When the token in use ends, in milliseconds since the epoch; absent while there is none, or its source does not tell. */
+  readonly expiresAt?: number;
+  /** Tokens that were asked for and given, and those that were not. */
+  readonly fetched: number;
+  readonly failed: number;
 }
 
 /** Why the gateway has no credential; the message names the fix. */
@@ -40,12 +50,19 @@ export class TokenCache implements Credential {
   readonly #fetch: () => Promise<Token>;
   readonly #now: () => number;
   #token: Token | undefined;
+  #fetched = 0;
+  #failed = 0;
   #fetching: Promise<Token> | undefined;
 
   constructor(name: string, fetch: () => Promise<Token>, now: () => number = Date.now) {
     this.name = name;
     this.#fetch = fetch;
     this.#now = now;
+  }
+
+  get state(): TokenState {
+    const counts = { fetched: this.#fetched, failed: this.#failed };
+    return this.#token === undefined ? counts : { expiresAt: this.#token.expiresAt, ...counts };
   }
 
   async token(): Promise<string> {
@@ -58,10 +75,17 @@ export class TokenCache implements Credential {
 
   #refresh(): Promise<Token> {
     this.#fetching ??= this.#fetch()
-      .then((token) => {
-        this.#token = token;
-        return token;
-      })
+      .then(
+        (token) => {
+          this.#token = token;
+          this.#fetched += 1;
+          return token;
+        },
+        (error: unknown) => {
+          this.#failed += 1;
+          throw error;
+        },
+      )
       .finally(() => {
         this.#fetching = undefined;
       });

@@ -10,6 +10,8 @@ export interface Credentials {
   of(principal: Principal): Credential | undefined;
   /** All groups that rules name, in their order: whoever is in one of them has a credential. */
   readonly groups: readonly string[];
+  /** Each of them. */
+  readonly all: readonly Credential[];
 }
 
 /**
@@ -31,6 +33,7 @@ export async function openCredentials(
   // A principal is the same object for all that comes in one connection, and mostly in one session.
   const known = new WeakMap<Principal, Credential>();
   return {
+    all: [...(forAll === undefined ? [] : [forAll]), ...rules.map(({ credential }) => credential)],
     groups: [...new Set(config.groups.flatMap(({ groups }) => groups))],
     of(principal) {
       const before = known.get(principal);

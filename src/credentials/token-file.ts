@@ -13,6 +13,8 @@ export function accessTokenFile(file: string, where = "credential"): Credential 
   let value = "";
   let modified = -1;
   let checked = 0;
+  let fetched = 0;
+  let failed = 0;
   let checking: Promise<void> | undefined;
 
   const check = async (): Promise<void> => {
@@ -23,9 +25,11 @@ export function accessTokenFile(file: string, where = "credential"): Credential 
         if (!isAccessToken(text)) throw new Error("it must hold one access token and nothing else");
         value = text;
         modified = mtimeMs;
+        fetched += 1;
       }
       checked = Date.now();
     } catch (cause) {
+      failed += 1;
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new CredentialError(`${where}.file ${file}: ${reason}`, { cause });
     }
@@ -41,6 +45,9 @@ export function accessTokenFile(file: string, where = "credential"): Credential 
         await checking;
       }
       return value;
+    },
+    get state() {
+      return { fetched, failed };
     },
   };
 }

@@ -6,7 +6,15 @@ import { deliveryDirectory } from "../config/paths.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { gatewayName, readCheckpoint } from "./checkpoint.ts";
 import type { KafkaLog } from "./kafka/client.ts";
-import type { DeliveryState, FromWorker, LiveJournal, Progress, ToWorker, WorkerInput } from "./messages.ts";
+import type {
+  DeliveryCounts,
+  DeliveryState,
+  FromWorker,
+  LiveJournal,
+  Progress,
+  ToWorker,
+  WorkerInput,
+} from "./messages.ts";
 import { waitingState } from "./sender.ts";
 import { SinkError } from "./sink.ts";
 
@@ -69,6 +77,8 @@ const LAST_RESTART = 5_000;
 /** Milliseconds beyond its own time that a worker gets to close. */
 const GRACE = 2_000;
 
+const NOTHING_SENT: DeliveryCounts = { batches: 0, records: 0, bytes: 0, failures: 0 };
+
 /** The delivery of a running gateway. */
 export class Delivery {
   /** Settles when something is known of Kafka, or nothing for too long. */
@@ -83,6 +93,9 @@ export class Delivery {
   #starting = true;
   #closing = false;
   #restart = FIRST_RESTART;
+  #counts: DeliveryCounts = NOTHING_SENT;
+  /** Of workers that have ended. */
+  #countsBefore: DeliveryCounts = NOTHING_SENT;
 
   /** Use {@link startDelivery}. */
   constructor(options: DeliveryOptions) {
@@ -95,6 +108,17 @@ export class Delivery {
 
   get state(): DeliveryState {
     return this.#state;
+  }
+
+  /** What was done since the start; as of the last moment. */
+  get counts(): DeliveryCounts {
+    const [before, now] = [this.#countsBefore, this.#counts];
+    return {
+      batches: before.batches + now.batches,
+      records: before.records + now.records,
+      bytes: before.bytes + now.bytes,
+      failures: before.failures + now.failures,
+    };
   }
 
   /** Up to where Kafka has acknowledged a journal. */
@@ -145,6 +169,8 @@ export class Delivery {
     });
     worker.on("exit", () => {
       this.#worker = undefined;
+      this.#countsBefore = this.counts;
+      this.#counts = NOTHING_SENT;
       if (this.#closing) this.#ended.resolve();
       else void this.#runAgain();
     });
@@ -159,6 +185,9 @@ export class Delivery {
         return;
       case "progress":
         for (const progress of message.progress) this.#options.onProgress?.(progress);
+        return;
+      case "counts":
+        this.#counts = message.counts;
         return;
       case "refused":
         this.#refused(new SinkError(message.code, message.message));

@@ -31,6 +31,15 @@ export interface Progress {
   readonly trimmable: number;
 }
 
+/** What Kafka has acknowledged since the worker started, and how often something failed. */
+export interface DeliveryCounts {
+  readonly batches: number;
+  readonly records: number;
+  /** Of batches, before they are compressed. */
+  readonly bytes: number;
+  readonly failures: number;
+}
+
 /** What the worker is started with. */
 export interface WorkerInput {
   readonly dataDir: string;
@@ -45,6 +54,7 @@ export interface WorkerInput {
 export type FromWorker =
   | { readonly type: "state"; readonly state: DeliveryState }
   | { readonly type: "progress"; readonly progress: readonly Progress[] }
+  | { readonly type: "counts"; readonly counts: DeliveryCounts }
   /** Kafka, as it is configured, would lose or refuse records: the worker ends. */
   | { readonly type: "refused"; readonly code: SinkErrorCode; readonly message: string }
   /** The worker has done what it could, and can be let go. */

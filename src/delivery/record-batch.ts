@@ -76,6 +76,11 @@ export class RecordBatch implements Iterable<SentRecord> {
     return this.#length;
   }
 
+  /** Bytes of the whole batch, uncompressed. */
+  get bytes(): number {
+    return this.#end - HEAD_ROOM;
+  }
+
   /** What they take, uncompressed. */
   get records(): Buffer {
     return this.#buffer.subarray(RECORDS_AT, this.#end);

@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.ts";
-import type { DeliveryState } from "./messages.ts";
+import type { DeliveryCounts, DeliveryState } from "./messages.ts";
 import { RecordBatch } from "./record-batch.ts";
 import { type Sink, SinkError, type SinkRecord } from "./sink.ts";
 
@@ -47,9 +47,14 @@ export class Sender {
   #onEnd: (() => void) | undefined;
   #broken: ((failure: unknown) => void) | undefined;
   #waiting = 0;
+  readonly #counts = { batches: 0, records: 0, bytes: 0, failures: 0 };
 
   constructor(options: SenderOptions) {
     this.#options = options;
+  }
+
+  get counts(): DeliveryCounts {
+    return { ...this.#counts };
   }
 
   /** Whether all that was handed in is acknowledged. */
@@ -146,6 +151,9 @@ export class Sender {
   #acknowledged(lane: Lane): void {
     const parcel = lane.parcels.shift();
     this.#waiting -= parcel?.batch.length ?? 0;
+    this.#counts.batches += 1;
+    this.#counts.records += parcel?.batch.length ?? 0;
+    this.#counts.bytes += parcel?.batch.bytes ?? 0;
     this.#send(lane);
     parcel?.acknowledge();
     this.#backoff.reset();
@@ -161,6 +169,7 @@ export class Sender {
   }
 
   #failed(failure: unknown): void {
+    this.#counts.failures += 1;
     this.#failure = failure;
     this.#state = "waiting";
     this.#options.onState(waitingState(failure));

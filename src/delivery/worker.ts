@@ -202,6 +202,7 @@ class DeliveryWorker {
       pump.mark();
     }
     if (stored) this.#postProgress();
+    this.#postCounts();
   }
 
   #storeLast(): void {
@@ -228,6 +229,16 @@ class DeliveryWorker {
   #postProgress(): void {
     const progress = [...this.#pumps.values()].map(({ name, trimmable }) => ({ name, trimmable }));
     this.#post({ type: "progress", progress });
+  }
+
+  #posted = 0;
+
+  #postCounts(): void {
+    const { counts } = this.#sender;
+    const posted = counts.batches + counts.failures;
+    if (posted === this.#posted) return;
+    this.#posted = posted;
+    this.#post({ type: "counts", counts });
   }
 
   #tell(state: DeliveryState): void {

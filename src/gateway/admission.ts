@@ -6,6 +6,7 @@ import type { Identified, Identify, Unidentified } from "../identity/identify.ts
 import { parseProxyAuthorization } from "../identity/proxy-authorization.ts";
 import { RefusedIdentities } from "../identity/refused-identities.ts";
 import type { Sessions } from "../identity/sessions.ts";
+import type { RelayMeter } from "../metrics/relay-meter.ts";
 import type { Principal, RequestHead, Source } from "../recording/events.ts";
 import type { Recorder } from "../recording/recorder.ts";
 import { redactHeaders } from "../recording/redact.ts";
@@ -26,6 +27,7 @@ export interface AdmissionOptions {
   readonly identify: Identify;
   readonly sessions: Sessions;
   readonly recorder: Recorder;
+  readonly meter: RelayMeter;
   /** Hosts besides BigQuery's: `name`, `*.domain`, or either with `:port`. Default port: 443. */
   readonly tunnelHosts: () => readonly string[];
 }
@@ -36,13 +38,15 @@ export class Admission {
   readonly #live: Sessions;
   readonly #refused: RefusedIdentities;
   readonly #recorder: Recorder;
+  readonly #meter: RelayMeter;
   readonly #tunnelHosts: () => readonly string[];
   readonly #sessions = new Set<string>();
 
-  constructor({ identify, sessions, recorder, tunnelHosts }: AdmissionOptions) {
+  constructor({ identify, sessions, recorder, meter, tunnelHosts }: AdmissionOptions) {
     this.#identify = identify;
     this.#live = sessions;
     this.#recorder = recorder;
+    this.#meter = meter;
     this.#tunnelHosts = tunnelHosts;
     this.#refused = new RefusedIdentities((event) => {
       if (recorder.ready) recorder.note(event);
@@ -66,6 +70,7 @@ export class Admission {
   /** Records and refuses what is no request at all, or what is too large to be read: who asks is not known. */
   refuseUnread(socket: Duplex): void {
     const arrived = performance.now();
+    this.#meter.metrics.identitiesRefused.inc({ reason: "too-long" });
     this.#refused.note({ source: sourceOf(socket as Socket), reason: "too-long" });
     challenge(socket, arrived + REFUSAL_TIME);
   }
@@ -83,7 +88,10 @@ export class Admission {
   ): Connection | undefined {
     const source = sourceOf(socket as Socket);
     const userAgent = request.headers["user-agent"];
+    const { identityDuration, identitiesRefused } = this.#meter.metrics;
+    identityDuration.observe((performance.now() - arrived) / 1_000);
     if ("refused" in identity) {
+      identitiesRefused.inc({ reason: identity.refused });
       this.#refused.note({ source, userAgent, reason: identity.refused });
       // Java's clients send credentials only when challenged; without any, nothing was checked.
       const presented = request.headers["proxy-authorization"] !== undefined;
@@ -124,6 +132,7 @@ export class Admission {
   ): Connection {
     const { session, placeholderKey } = identity;
     const live = this.#live.join(identity);
+    this.#meter.connections += 1;
     let timer: NodeJS.Timeout | undefined;
     const forget = live.onOver(() => {
       // What runs tells the agent first.
@@ -133,6 +142,7 @@ export class Admission {
       clearTimeout(timer);
       forget();
       live.leave();
+      this.#meter.connections -= 1;
     });
     // Others of its connections may still be told that it is over.
     if (live.over !== undefined) socket.destroy();

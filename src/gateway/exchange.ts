@@ -4,6 +4,7 @@ import type { Credentials } from "../credentials/per-group.ts";
 import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { SessionOver } from "../identity/live-session.ts";
+import type { RelayMeter } from "../metrics/relay-meter.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
 import { JournalError } from "../recording/errors.ts";
@@ -28,6 +29,7 @@ import { grpcStatusOf, summary } from "./summary.ts";
 import { relayAnswer, relayRequest } from "./tee.ts";
 import type { Upstream } from "./upstream.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
+import { Waits } from "./waits.ts";
 
 /** What an exchange needs of the gateway. */
 export interface ExchangeParts extends ReceiveParts {
@@ -37,6 +39,7 @@ export interface ExchangeParts extends ReceiveParts {
   readonly tokenEndpoint: TokenEndpoint;
   readonly placeholders: Pick<SessionPlaceholders, "fault">;
   readonly slots: ExchangeSlots;
+  readonly meter: RelayMeter;
   /** Told of failures that only the operator can mend. */
   readonly onFailure: (exchange: string, refusal: Refusal) => void;
 }
@@ -47,6 +50,7 @@ interface Exchange {
   readonly agent: AgentSide;
   readonly recording: ExchangeRecording;
   readonly held: HeldBody;
+  readonly waits: Waits;
   readonly interruption: Interruption;
   answer?: UpstreamAnswer;
   /** Whose token went upstream, or was to. */
@@ -62,8 +66,11 @@ export async function serveExchange(
   agent: AgentSide,
 ): Promise<void> {
   const recording = parts.recorder.exchange(connection.session);
-  const held = new HeldBody(parts.budget, parts.limits);
-  const exchange: Exchange = { parts, connection, agent, recording, held, interruption: new Interruption() };
+  const waits = new Waits(parts.meter.pauses, recording);
+  const held = new HeldBody(parts.budget, parts.limits, waits);
+  const interruption = new Interruption();
+  const exchange: Exchange = { parts, connection, agent, recording, held, waits, interruption };
+  parts.meter.inFlight += 1;
   const timeout = agent.request.grpc ? grpcTimeout(agent.request.headers["grpc-timeout"]) : undefined;
   const limit = deadline(parts.limits.total, timeout, (error) => breakOff(exchange, error));
   const entered = parts.slots.enter(connection.session);
@@ -84,11 +91,12 @@ export async function serveExchange(
     if (entered) parts.slots.leave(connection.session);
     agent.close();
     held.release();
+    parts.meter.inFlight -= 1;
   }
 }
 
 async function forward(exchange: Exchange): Promise<void> {
-  const { parts, connection, agent, recording, held, interruption } = exchange;
+  const { parts, connection, agent, recording, held, waits, interruption } = exchange;
   const received = await receive(parts, connection, agent, held);
   recording.enter("decide");
   const { description } = received;
@@ -113,7 +121,7 @@ async function forward(exchange: Exchange): Promise<void> {
     const { operation } = description;
     const forAgent = answerHead(parts, connection, operation, head, recording.id);
     const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;
-    const relay = { head: forAgent, answer, agent, recording, interruption, observe };
+    const relay = { head: forAgent, answer, agent, recording, interruption, waits, observe };
     await (recording.pipelined ? relayAcknowledged(relay, boundsOf(parts)) : relayAnswer(relay));
     complete(exchange, head, answer);
   } finally {
@@ -150,22 +158,22 @@ function record(
   const { principal, source } = exchange.connection;
   const request = requestHead(exchange);
   const decision = { effect, rule, reason };
-  const { agent, recording, interruption } = exchange;
+  const { agent, recording, interruption, waits } = exchange;
   const recorded = recording.request(
     { user: principal.user, source, request, operation, decision },
     body,
     options,
   );
-  if (!recording.waitsForKafka) return recorded;
+  if (!recording.waitsForKafka) return waits.forRequestRecorded(recorded);
   agent.onGone(() => interruption.raise(new AgentGone()));
   // It may have left while its request came.
   if (agent.gone) interruption.raise(new AgentGone());
-  return interruption.race(recorded);
+  return waits.forRequestRecorded(interruption.race(recorded));
 }
 
 /** Forwards a request, and what is still to come of it. Whoever leaves (agent, upstream, journal) ends it for the others. */
 function send(exchange: Exchange, { body, more, watch }: Received, token: string): UpstreamAnswer {
-  const { parts, connection, agent, recording, interruption } = exchange;
+  const { parts, connection, agent, recording, interruption, waits } = exchange;
   const { method, target, rawHeaders, headers, grpc } = agent.request;
   const { host, port } = connection.authority;
   const forwarded = requestHeaders(rawHeaders, `Bearer ${token}`);
@@ -188,8 +196,8 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
   if (answer.body !== undefined) {
     // A call of AppendRows may rest for long.
     const idle = grpc ? undefined : parts.limits.requestIdle;
-    relayRequest(agent, answer.body, recording, { idle, watch, interruption }).catch((error: unknown) =>
-      answer.abort(error instanceof Error ? error : new Error(String(error))),
+    relayRequest(agent, answer.body, recording, { idle, watch, interruption, waits }).catch(
+      (error: unknown) => answer.abort(error instanceof Error ? error : new Error(String(error))),
     );
   }
   return answer;
@@ -278,7 +286,7 @@ function abort(exchange: Exchange, error: unknown): void {
   const sent = cut ? undefined : sendRefusal(agent, refusal, recording.id);
   // What cannot be recorded did not go anywhere, and a journal that takes nothing must not gather refusals.
   const recorded = recording.begun || parts.recorder.ready;
-  if (sent !== undefined && recorded) recording.response(sent.body);
+  if (sent !== undefined && recorded) recordRefusal(recording, sent.body);
   const end = {
     status: sent?.status ?? status,
     ...(sent?.grpcStatus !== undefined && { grpcStatus: sent.grpcStatus }),
@@ -290,6 +298,15 @@ function abort(exchange: Exchange, error: unknown): void {
   if (!gone && !over) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
   else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
+}
+
+/** What was sent in the gateway's own name needs no journal to be known. */
+function recordRefusal(recording: ExchangeRecording, body: Buffer): void {
+  try {
+    recording.response(body);
+  } catch (error) {
+    if (!(error instanceof JournalError)) throw error;
+  }
 }
 
 function requestHead({ connection, agent }: Exchange): RequestHead {

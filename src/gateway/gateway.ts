@@ -68,7 +68,7 @@ export class Gateway {
       refuse: (connection, reason) => this.#admission.noteRefusedInside(connection, reason),
     });
     this.#admission = new Admission(parts);
-    this.#tls = new TlsTerminator(parts.leaves);
+    this.#tls = new TlsTerminator(parts.leaves, parts.meter);
     this.#proxy = new InterceptingProxy({
       takeTunnel: (request, socket) => void this.#open(request, socket),
       refused: (socket, reason, request) => this.#admission.noteRefused(socket, reason, request),

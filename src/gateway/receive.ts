@@ -18,7 +18,7 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { Connection } from "./connection.ts";
 import type { Limits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
-import { decodeBody, type HeldBody, nextPart } from "./request-body.ts";
+import { decodeBody, type HeldBody } from "./request-body.ts";
 
 /** What it takes to tell what a request is. */
 export interface ReceiveParts {
@@ -63,7 +63,7 @@ export async function receive(
     case "multipart":
       return await receiveMultipart(parts, operation, agent, held);
     case "stream":
-      return await receiveStream(parts, operation, connection.session, agent);
+      return await receiveStream(parts, operation, connection.session, agent, held);
   }
 }
 
@@ -155,15 +155,16 @@ async function receiveMultipart(
 
 /** Whose upload it is, is all that can be told of a step of it. */
 async function receiveStream(
-  { limits, uploads }: ReceiveParts,
+  { uploads }: ReceiveParts,
   operation: Operation,
   session: string,
   agent: AgentSide,
+  held: HeldBody,
 ): Promise<Received> {
   if (operation.uploadId !== undefined && !uploads.isOf(operation.uploadId, session, operation.uploadTag)) {
     const message = "this upload was not begun in this session; begin it anew";
     throw new Refusal(403, "accessDenied", "request.upload", message);
   }
-  const { chunks, last } = await nextPart(agent, limits.requestIdle);
+  const { chunks, last } = await held.next(agent);
   return { description: { known: true, operation }, body: Buffer.concat(chunks), more: !last };
 }

@@ -34,7 +34,7 @@ export async function relayAcknowledged(relay: AnswerRelay, bounds: FlowBounds):
 }
 
 async function readOn(
-  { answer, recording, interruption, observe }: AnswerRelay,
+  { answer, recording, interruption, waits, observe }: AnswerRelay,
   window: ReleaseWindow,
 ): Promise<void> {
   for (;;) {
@@ -54,16 +54,16 @@ async function readOn(
     window.put({ chunks, last, bytes, acknowledged });
     if (last) return recording.enter("release");
     await window.room();
-    if (!recording.hasRoom) await interruption.race(recording.room());
+    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
   }
 }
 
 async function release(relay: AnswerRelay, window: ReleaseWindow): Promise<void> {
-  const { interruption } = relay;
+  const { interruption, waits } = relay;
   for (;;) {
     const { chunks, last, bytes, acknowledged } = await interruption.race(window.take());
-    await interruption.race(acknowledged);
-    await handOver(relay, chunks, last);
+    await waits.forAnswerRecorded(interruption.race(acknowledged));
+    await waits.forAgent(handOver(relay, chunks, last));
     if (last) return;
     window.released(bytes);
   }

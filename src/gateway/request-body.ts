@@ -4,6 +4,7 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { FlowPart } from "./flow.ts";
 import { type Limits, SMALL_BODY, TimeoutError } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
+import type { Waits } from "./waits.ts";
 
 /** Looks at a beginning and says how many bytes it takes to look again; no more than there are: that is enough. */
 export type Look = (beginning: Buffer) => number;
@@ -12,11 +13,19 @@ export type Look = (beginning: Buffer) => number;
 export class HeldBody {
   readonly #budget: ByteBudget;
   readonly #limits: Limits;
+  readonly #waits: Waits;
   #reserved = 0;
 
-  constructor(budget: ByteBudget, limits: Limits) {
+  constructor(budget: ByteBudget, limits: Limits, waits: Waits) {
     this.#budget = budget;
     this.#limits = limits;
+    this.#waits = waits;
+  }
+
+  /** The next part of a body, which is not held. @throws {Refusal} 400 when the agent broke off. */
+  next(agent: AgentSide): FlowPart | Promise<FlowPart> {
+    const next = nextPart(agent, this.#limits.requestIdle);
+    return next instanceof Promise ? this.#waits.forRequest(next) : next;
   }
 
   /**
@@ -49,7 +58,7 @@ export class HeldBody {
     let length = 0;
     let needed = look === undefined ? Number.POSITIVE_INFINITY : 0;
     for (;;) {
-      const next = nextPart(agent, this.#limits.requestIdle);
+      const next = this.next(agent);
       const part = next instanceof Promise ? await next : next;
       for (const chunk of part.chunks) {
         chunks.push(chunk);

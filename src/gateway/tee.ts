@@ -6,6 +6,7 @@ import type { Interruption } from "./interruption.ts";
 import { Refusal } from "./refusal.ts";
 import { nextPart } from "./request-body.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
+import type { Waits } from "./waits.ts";
 
 const NOTHING = Buffer.alloc(0);
 const DONE = Promise.resolve();
@@ -17,6 +18,7 @@ export interface AnswerRelay {
   readonly agent: AgentSide;
   readonly recording: ExchangeRecording;
   readonly interruption: Interruption;
+  readonly waits: Waits;
   /** Sees the pieces before the agent does. */
   readonly observe: ((chunk: Buffer) => void) | undefined;
 }
@@ -28,7 +30,7 @@ export interface AnswerRelay {
  * @throws {AgentGone}; {JournalError} when recording stops, or upstream's error when it breaks off: the answer is not whole.
  */
 export async function relayAnswer(relay: AnswerRelay): Promise<void> {
-  const { answer, recording, interruption, observe } = relay;
+  const { answer, recording, interruption, waits, observe } = relay;
   startEarly(relay);
   for (;;) {
     recording.enter("upstream");
@@ -37,11 +39,11 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     recording.enter("release");
     for (const chunk of chunks) recording.response(chunk);
     if (observe !== undefined) for (const chunk of chunks) observe(chunk);
-    if (chunks.length > 0) await recording.responseRecorded();
-    await handOver(relay, chunks, last);
+    if (chunks.length > 0) await waits.forAnswerRecorded(recording.responseRecorded());
+    await waits.forAgent(handOver(relay, chunks, last));
     if (last) return;
     // A full journal takes no new exchange; one under way pauses here.
-    if (!recording.hasRoom) await interruption.race(recording.room());
+    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
   }
 }
 
@@ -89,17 +91,19 @@ export async function relayRequest(
     idle,
     watch,
     interruption,
+    waits,
   }: {
     readonly idle: number | undefined;
     readonly watch: ((chunk: Buffer) => Undescribed | undefined) | undefined;
     readonly interruption: Interruption;
+    readonly waits: Waits;
   },
 ): Promise<void> {
   for (;;) {
     const { chunks, last } = await nextPart(agent, idle);
     if (chunks.length > 0) {
       const recorded = recording.requestPart(chunks);
-      await (recording.waitsForKafka ? interruption.race(recorded) : recorded);
+      await waits.forRequestRecorded(recording.waitsForKafka ? interruption.race(recorded) : recorded);
     }
     if (body.destroyed) return;
     for (const chunk of chunks) {
@@ -110,8 +114,8 @@ export async function relayRequest(
       body.write(chunk);
     }
     if (last) return void body.end();
-    if (body.writableNeedDrain) await drained(body);
-    if (!recording.hasRoom) await interruption.race(recording.room());
+    if (body.writableNeedDrain) await waits.forUpstream(drained(body));
+    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
   }
 }
 

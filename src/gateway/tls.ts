@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import type { LeafStore } from "../certificates/leaf-store.ts";
+import type { RelayMeter } from "../metrics/relay-meter.ts";
 
 /** Protocols offered by ALPN (RFC 7301), the gateway's choice first; clients without ALPN speak HTTP/1.1. */
 const ALPN = ["h2", "http/1.1"];
@@ -13,11 +14,13 @@ const HANDSHAKE_TIMEOUT = 10_000;
  */
 export class TlsTerminator {
   readonly #leaves: Pick<LeafStore, "optionsFor">;
+  readonly #meter: RelayMeter;
   readonly #servers = new WeakMap<SecureContextOptions, Server>();
-  readonly #waiting = new Map<string, (socket: TLSSocket) => void>();
+  readonly #waiting = new Map<string, Waiting>();
 
-  constructor(leaves: Pick<LeafStore, "optionsFor">) {
+  constructor(leaves: Pick<LeafStore, "optionsFor">, meter: RelayMeter) {
     this.#leaves = leaves;
+    this.#meter = meter;
   }
 
   /** Begins TLS on a socket; `secured` is called when the handshake is done, and never when it fails. */
@@ -25,7 +28,7 @@ export class TlsTerminator {
     const server = this.#serverFor(await this.#leaves.optionsFor(host));
     if (socket.destroyed) return;
     const key = connectionKey(socket);
-    this.#waiting.set(key, secured);
+    this.#waiting.set(key, { secured, began: performance.now() });
     socket.once("close", () => this.#waiting.delete(key));
     // The TLS socket takes this over. The listener leaves sockets open whose other side has ended: HTTP/2 would never tell.
     socket.allowHalfOpen = false;
@@ -38,7 +41,10 @@ export class TlsTerminator {
       server = createServer({ ...options, ALPNProtocols: ALPN, handshakeTimeout: HANDSHAKE_TIMEOUT });
       server.on("secureConnection", (socket) => this.#secured(socket));
       // An agent that does not trust the authority, or speaks something else: the tunnel ends, as its close tells.
-      server.on("tlsClientError", (_error, socket) => socket.destroy());
+      server.on("tlsClientError", (_error, socket) => {
+        this.#meter.metrics.tlsHandshakes.inc({ result: "failed", protocol: "none" });
+        socket.destroy();
+      });
       this.#servers.set(options, server);
     }
     return server;
@@ -46,11 +52,21 @@ export class TlsTerminator {
 
   #secured(socket: TLSSocket): void {
     const key = connectionKey(socket);
-    const secured = this.#waiting.get(key);
+    const waiting = this.#waiting.get(key);
     this.#waiting.delete(key);
-    if (secured === undefined) socket.destroy();
-    else secured(socket);
+    if (waiting === undefined) return void socket.destroy();
+    const { tlsHandshakes, tlsHandshakeDuration } = this.#meter.metrics;
+    tlsHandshakes.inc({ result: "ok", protocol: socket.alpnProtocol || "none" });
+    tlsHandshakeDuration.observe((performance.now() - waiting.began) / 1_000);
+    waiting.secured(socket);
   }
+}
+
+/** A handshake that is under way. */
+interface Waiting {
+  readonly secured: (socket: TLSSocket) => void;
+  /** By `performance.now()`. */
+  readonly began: number;
 }
 
 /** A TLS socket shows the addresses of the socket beneath it: together they are unique while it is open. */

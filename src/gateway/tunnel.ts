@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { LiveSession, SessionOver } from "../identity/live-session.ts";
+import type { RelayMeter } from "../metrics/relay-meter.ts";
 import type { RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
@@ -10,6 +11,7 @@ import type { Connection } from "./connection.ts";
 
 export interface TunnelOptions {
   readonly recorder: Recorder;
+  readonly meter: RelayMeter;
   /** Addresses of a host. Default: the system's resolver. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   /** Whether an address may be dialled. Default: {@link isPublic}. */
@@ -80,6 +82,7 @@ export class Tunnels {
       );
     }
     this.#open.set(session, open + 1);
+    this.#options.meter.tunnels += 1;
     const recording = recorder.exchange(session);
     const closed = (): void => this.#closed(session);
     try {
@@ -140,6 +143,7 @@ export class Tunnels {
   }
 
   #closed(session: string): void {
+    this.#options.meter.tunnels -= 1;
     const left = (this.#open.get(session) ?? 1) - 1;
     if (left === 0) this.#open.delete(session);
     else this.#open.set(session, left);

@@ -73,6 +73,11 @@ export class Sessions {
     return live;
   }
 
+  /** Sessions that something here works for. */
+  get live(): number {
+    return this.#live.size;
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }

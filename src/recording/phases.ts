@@ -26,6 +26,11 @@ export class PhaseClock {
   #phase: RunningPhase = "receive";
   #since = this.#began;
 
+  /** Where it is now. */
+  get phase(): RunningPhase {
+    return this.#phase;
+  }
+
   /** From now on, time is spent in this phase. */
   enter(phase: RunningPhase): void {
     const now = performance.now();

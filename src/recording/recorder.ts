@@ -1,6 +1,7 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import type { Chain } from "./chain.ts";
 import { Chains, type ChainsOptions } from "./chains.ts";
+import { JournalError } from "./errors.ts";
 import type {
   BodySummary,
   Direction,
@@ -20,19 +21,21 @@ export interface RecorderOptions extends Pick<ChainsOptions, "signer" | "onError
   readonly commitRequest: Durability;
   /** What response bytes wait for before the agent gets them. */
   readonly releaseResponse: Durability;
-  /** Told of each exchange of a session that ends. */
+  /** Told of each exchange that ends. */
   readonly onEnd?: (ended: EndedExchange) => void;
+  /** Told of each end that cannot be recorded: its exchange reads as broken off. */
+  readonly onUnrecorded?: (error: JournalError) => void;
 }
 
-/** What an exchange came to, for those who count. */
+/** What an exchange came to, for those who count, trace and log. */
 export interface EndedExchange {
-  readonly session: string;
+  /** Absent when it was refused before its request was recorded. */
+  readonly requested: ExchangeRequested | undefined;
+  readonly end: ExchangeCompleted | ExchangeDenied;
   /** Whether it ran a statement. */
   readonly statement: boolean;
-  readonly denied: boolean;
-  /** Bytes of the bodies. */
-  readonly request: number;
-  readonly response: number;
+  /** Milliseconds, of its phases `receive` and `release`, in which it was the agent that was waited for. */
+  readonly agentWait: number;
 }
 
 /** Bytes of one body record at most: a chunk of the bodies topic. */
@@ -90,8 +93,9 @@ export class ExchangeRecording {
   readonly #session: string | undefined;
   readonly #clock = new PhaseClock();
   readonly #request: BodyRecording;
-  #begun = false;
+  #requested: ExchangeRequested | undefined;
   #statement = false;
+  #agentWait = 0;
   readonly #response: BodyRecording;
 
   constructor(options: RecorderOptions, chains: Chains, session: string | undefined) {
@@ -105,7 +109,7 @@ export class ExchangeRecording {
 
   /** Whether the request is in the journal, or on its way there. */
   get begun(): boolean {
-    return this.#begun;
+    return this.#requested !== undefined;
   }
 
   /** Whether a request, before it may go on, waits for Kafka: that can take as long as Kafka is away. */
@@ -134,7 +138,7 @@ export class ExchangeRecording {
       decision: fields.decision,
     };
     this.#chains.add(this.#chain, event);
-    this.#begun = true;
+    this.#requested = event;
     const { sql, dryRun } = fields.operation;
     this.#statement = sql !== undefined && dryRun !== true && fields.decision.effect === "allow";
     this.#request.add(body, options);
@@ -186,6 +190,13 @@ export class ExchangeRecording {
     this.#response.blind(passed.response);
   }
 
+  /** Notes for how many milliseconds, until now, the agent was waited for. */
+  waitedForAgent(milliseconds: number): void {
+    // While upstream is at work, that is what the time is spent for.
+    const { phase } = this.#clock;
+    if (phase === "receive" || phase === "release") this.#agentWait += milliseconds;
+  }
+
   /** From now on, time is spent in this phase. It begins with `receive`. */
   enter(phase: RunningPhase): void {
     this.#clock.enter(phase);
@@ -195,6 +206,7 @@ export class ExchangeRecording {
   end(fields: EndFields): void {
     const { outcome, headers, trailers } = fields;
     const { bytes, sha256, chunks } = this.#response.summary();
+    // JSON leaves out what is undefined.
     const event = {
       type: outcome === "denied" ? "exchange.denied" : "exchange.completed",
       outcome,
@@ -210,16 +222,20 @@ export class ExchangeRecording {
       response: { bytes, sha256, chunks, headers, trailers },
       phases: this.#clock.summary(),
       refused: fields.refused,
-    };
-    this.#options.onEnd?.({
-      session: this.#session ?? "",
+    } as ExchangeCompleted | ExchangeDenied;
+    const { onEnd, onUnrecorded } = this.#options;
+    try {
+      this.#chains.add(this.#chain, event);
+    } catch (error) {
+      if (!(error instanceof JournalError)) throw error;
+      onUnrecorded?.(error);
+    }
+    onEnd?.({
+      requested: this.#requested,
+      end: event,
       statement: this.#statement,
-      denied: outcome === "denied",
-      request: event.request.bytes,
-      response: bytes,
+      agentWait: this.#agentWait,
     });
-    // JSON leaves out what is undefined.
-    this.#chains.add(this.#chain, event as ExchangeCompleted | ExchangeDenied);
   }
 }
 

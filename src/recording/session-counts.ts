@@ -39,7 +39,8 @@ export class SessionCounts {
   readonly #counts = new Map<string, Count>();
   #exchanges = 0;
 
-  add({ session, statement, denied, request, response }: EndedExchange): void {
+  add({ end, statement }: EndedExchange): void {
+    const { session = "" } = end;
     let count = this.#counts.get(session);
     if (count === undefined) {
       count = { statements: 0, exchanges: 0, request: 0, response: 0, denied: 0, last: 0 };
@@ -47,10 +48,10 @@ export class SessionCounts {
       if (this.#counts.size > MAX_SESSIONS) this.#forget();
     }
     if (statement) count.statements += 1;
-    if (denied) count.denied += 1;
+    if (end.outcome === "denied") count.denied += 1;
     count.exchanges += 1;
-    count.request += request;
-    count.response += response;
+    count.request += end.request.bytes;
+    count.response += end.response.bytes;
     this.#exchanges += 1;
     count.last = this.#exchanges;
   }

@@ -1,9 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ExchangeCompleted } from "../../src/recording/events.ts";
+import type { EndedExchange } from "../../src/recording/recorder.ts";
 import { NOTHING_DONE, SessionCounts, sum } from "../../src/recording/session-counts.ts";
 
-function exchange(session: string, more: { statement?: boolean; denied?: boolean } = {}) {
-  return { session, statement: false, denied: false, request: 10, response: 200, ...more };
+function exchange(
+  session: string,
+  { statement = false, denied = false }: { statement?: boolean; denied?: boolean } = {},
+): EndedExchange {
+  const end: ExchangeCompleted = {
+    type: "exchange.completed",
+    outcome: "complete",
+    time: 0,
+    exchange: "0",
+    session,
+    status: 200,
+    answeredBy: "upstream",
+    request: { bytes: 10, chunks: 1 },
+    response: { bytes: 200, chunks: 1, headers: [] },
+    phases: {},
+  };
+  const ended = denied ? ({ ...end, type: "exchange.denied", outcome: "denied" } as const) : end;
+  return { requested: undefined, end: ended, statement, agentWait: 0 };
 }
 
 test("a session's exchanges, statements, refusals and bytes are counted apart from other sessions'", () => {

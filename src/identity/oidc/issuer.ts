@@ -46,6 +46,11 @@ export class Issuer {
     this.#keys = new KeySet({ issuer: config.issuer, ...options });
   }
 
+  /** When its keys were fetched last, in milliseconds since the epoch; `undefined` before the first time. */
+  get keysFetchedAt(): number | undefined {
+    return this.#keys.fetchedAt;
+  }
+
   /** Never throws for what a token says. */
   async verify(token: string): Promise<IdToken | RefusedToken> {
     if (this.#keys.current === undefined) await this.#keys.refresh();

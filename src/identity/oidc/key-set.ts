@@ -40,6 +40,11 @@ export class KeySet {
     this.#options = options;
   }
 
+  /** When the keys in use were fetched, in milliseconds since the epoch; `undefined` before the first time. */
+  get fetchedAt(): number | undefined {
+    return this.#keys === undefined ? undefined : Date.now() - (performance.now() - this.#fetchedAt);
+  }
+
   /** The keys that are known; undefined as long as none were ever to be had. */
   get current(): LocalKeys | undefined {
     if (performance.now() - this.#fetchedAt > MAX_AGE) void this.refresh();

@@ -54,6 +54,11 @@ export class Oidc {
     return [...this.#issuers.values()].map(({ config }) => config);
   }
 
+  /** When each provider's keys were fetched last, in milliseconds since the epoch. */
+  get keysFetchedAt(): ReadonlyMap<string, number | undefined> {
+    return new Map([...this.#issuers].map(([name, issuer]) => [name, issuer.keysFetchedAt]));
+  }
+
   /**
    * What an ID token says, at once when it was verified before. Never throws, and never says to the sender what is wrong:
    * the reason is for the operator.

@@ -1,0 +1,53 @@
+import type { Credentials } from "../credentials/per-group.ts";
+import type { Sessions } from "../identity/sessions.ts";
+import { type RelayMeter, showCount } from "../metrics/relay-meter.ts";
+import type { Journal } from "../recording/journal.ts";
+
+/** Where a relay's numbers are that are looked up when metrics are asked for. */
+export interface Measured {
+  /** The journal's name. */
+  readonly name: string;
+  readonly journal: Journal;
+  readonly maxBytes: number;
+  readonly sessions: Pick<Sessions, "live">;
+  readonly credentials: () => Credentials;
+  /** When each provider's keys were fetched last, in milliseconds since the epoch. */
+  readonly keysFetchedAt: () => ReadonlyMap<string, number | undefined>;
+  /** When the authority's certificate ends. */
+  readonly authorityEnds: () => Date;
+}
+
+/** Has a meter look up what others know, before each scrape. */
+export function measure(meter: RelayMeter, measured: Measured): void {
+  const { metrics } = meter;
+  const { name: journalName, journal, maxBytes, sessions } = measured;
+  const label = { journal: journalName };
+  meter.onScrape(() => {
+    metrics.sessionsActive.set(sessions.live);
+    metrics.journalBytes.set(label, journal.bytes);
+    metrics.journalMaxBytes.set(label, maxBytes);
+    metrics.journalOpen.set(label, journal.state === "open" ? 1 : 0);
+    showCount(metrics.journalAppendedBytes, [[label, journal.position]]);
+    metrics.certificateExpiry.set({ certificate: "authority" }, measured.authorityEnds().getTime() / 1_000);
+    showCredentials();
+    for (const [issuer, fetchedAt] of measured.keysFetchedAt()) {
+      if (fetchedAt !== undefined) metrics.jwksFetched.set({ issuer }, fetchedAt / 1_000);
+    }
+  });
+
+  function showCredentials(): void {
+    const all = measured.credentials().all;
+    metrics.credentialExpiry.reset();
+    for (const { name: credential, state } of all) {
+      if (state.expiresAt !== undefined)
+        metrics.credentialExpiry.set({ credential }, state.expiresAt / 1_000);
+    }
+    showCount(
+      metrics.credentialFetches,
+      all.flatMap(({ name: credential, state }) => [
+        [{ credential, result: "ok" }, state.fetched] as const,
+        [{ credential, result: "failed" }, state.failed] as const,
+      ]),
+    );
+  }
+}

@@ -1,0 +1,121 @@
+import { type Counter, collectDefaultMetrics, type OpenMetricsContentType, Registry } from "prom-client";
+import type { ExchangeCompleted, ExchangeDenied, Phase } from "../recording/events.ts";
+import type { EndedExchange } from "../recording/recorder.ts";
+import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
+import type { MetricsJson } from "./exposition.ts";
+import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
+
+/** Of a W3C `traceparent` (Trace Context, section 3.2): its trace. */
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+const PHASES: readonly Exclude<Phase, "total">[] = [
+  "receive",
+  "decide",
+  "commit",
+  "credential",
+  "upstreamFirstByte",
+  "upstream",
+  "release",
+];
+/** Objects that prom-client reads and keeps: made once. */
+const PHASE_LABELS = Object.fromEntries(PHASES.map((phase) => [phase, { phase }])) as Record<
+  Phase,
+  { phase: string }
+>;
+const NO_LABELS = {};
+const REQUEST = { direction: "request" };
+const RESPONSE = { direction: "response" };
+
+/** What one relay counts. Numbers that somebody else has anyway are looked up when they are asked for. */
+export class RelayMeter {
+  /** Only such a one has exemplars. */
+  readonly registry = openMetricsRegistry();
+  readonly metrics: RelayMetrics = declareRelayMetrics(this.registry);
+  readonly pauses = new Pauses();
+  inFlight = 0;
+  tunnels = 0;
+  connections = 0;
+  readonly #looks: (() => void)[] = [];
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds } = this.metrics;
+    this.onScrape(() => {
+      exchangesInFlight.set(this.inFlight);
+      tunnelsOpen.set(this.tunnels);
+      connectionsOpen.set(this.connections);
+      for (const cause of PAUSE_CAUSES) paused.set({ cause }, this.pauses.waiting(cause));
+      pausedSeconds.reset();
+      for (const cause of PAUSE_CAUSES) pausedSeconds.inc({ cause }, this.pauses.waited(cause) / 1_000);
+    });
+  }
+
+  /** Has something looked up before each scrape. */
+  onScrape(look: () => void): void {
+    this.#looks.push(look);
+  }
+
+  /** All of it, as prom-client's aggregation takes it. */
+  scrape(): Promise<MetricsJson> {
+    for (const look of this.#looks) look();
+    return this.registry.getMetricsAsJSON();
+  }
+
+  exchangeEnded(ended: EndedExchange): void {
+    const { requested, end } = ended;
+    const operation = requested?.operation.name ?? "none";
+    const { exchanges, bodyBytes } = this.metrics;
+    const effect = requested?.decision.effect ?? "deny";
+    exchanges.inc({ operation, effect, outcome: end.outcome, status: statusOf(end) });
+    if (end.request.bytes > 0) bodyBytes.inc(REQUEST, end.request.bytes);
+    if (end.response.bytes > 0) bodyBytes.inc(RESPONSE, end.response.bytes);
+    // How long a tunnel is open says nothing of anybody.
+    if (operation !== "tunnel") this.#durations(ended);
+  }
+
+  #durations({ requested, end, agentWait }: EndedExchange): void {
+    const { phases } = end;
+    const { exchangeDuration, addedLatency, phaseDuration } = this.metrics;
+    for (const phase of PHASES) {
+      const milliseconds = phases[phase];
+      if (milliseconds !== undefined) phaseDuration.observe(PHASE_LABELS[phase], milliseconds / 1_000);
+    }
+    const exemplarLabels = exemplarOf(requested?.request.headers);
+    const { total = 0, upstreamFirstByte, upstream = 0 } = phases;
+    exchangeDuration.observe({ labels: NO_LABELS, value: total / 1_000, exemplarLabels });
+    if (end.outcome !== "complete" || end.answeredBy !== "upstream" || upstreamFirstByte === undefined)
+      return;
+    const added = Math.max(0, total - upstreamFirstByte - upstream - agentWait);
+    addedLatency.observe({ labels: NO_LABELS, value: added / 1_000, exemplarLabels });
+  }
+}
+
+function openMetricsRegistry(): Registry<OpenMetricsContentType> {
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  return registry;
+}
+
+/** Has a counter show what something else has counted. */
+export function showCount<Label extends string>(
+  counter: Counter<Label>,
+  counts: readonly (readonly [labels: Partial<Record<Label, string>>, value: number])[],
+): void {
+  counter.reset();
+  for (const [labels, value] of counts) counter.inc(labels, value);
+}
+
+function statusOf({ status, grpcStatus }: ExchangeCompleted | ExchangeDenied): string {
+  // A number that upstream made up would be a series of its own: google.rpc.Code has 17.
+  if (grpcStatus !== undefined) return grpcStatus <= 16 ? `grpc-${grpcStatus}` : "grpc-other";
+  return String(status);
+}
+
+/** An agent that traces is found again by its trace. */
+function exemplarOf(headers: readonly (readonly [string, string])[] | undefined): Record<string, string> {
+  for (const [name, value] of headers ?? []) {
+    if (name.length !== 11 || name.toLowerCase() !== "traceparent") continue;
+    const trace = TRACEPARENT.exec(value)?.[1];
+    return trace === undefined ? NO_LABELS : { trace_id: trace };
+  }
+  return NO_LABELS;
+}
