@@ -114,8 +114,8 @@ async function forward(exchange: Exchange): Promise<void> {
   const token = await credential.token();
   // Its time, or its session, may be over by now.
   if (exchange.cause !== undefined) throw exchange.cause;
-  recording.enter("upstreamFirstByte");
   const answer = send(exchange, received, token);
+  recording.enter("upstreamFirstByte");
   try {
     const head = await answer.head();
     const { operation } = description;

@@ -26,10 +26,18 @@ export async function expose(
 ): Promise<Exposition> {
   const open = accept?.includes("application/openmetrics-text") === true;
   const contentType = open ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE;
-  const registry: Registry<RegistryContentType> = AggregatorRegistry.aggregate([...processes]);
+  const named = open ? processes.map((metrics) => metrics.map(withoutTotal)) : processes;
+  const registry: Registry<RegistryContentType> = AggregatorRegistry.aggregate([...named]);
   registry.setContentType(contentType);
-  if (open) await addExemplars(registry, processes);
+  if (open) await addExemplars(registry, named);
   return { contentType, text: await registry.metrics() };
+}
+
+/** In OpenMetrics `_total` is no part of a counter's name, but of its one sample's, where prom-client puts it. */
+function withoutTotal(metric: MetricsJson[number]): MetricsJson[number] {
+  // The declaration says that it is a number; it is a word.
+  if (String(metric.type) !== "counter") return metric;
+  return { ...metric, name: metric.name.replace(/_total$/, "") };
 }
 
 /** prom-client's aggregation leaves them out: of several processes the latest one stands for all. */

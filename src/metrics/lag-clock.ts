@@ -1,5 +1,5 @@
-/** Positions that are remembered; when there are more, every other one is let go, so that long lags are told less exactly. */
-const MAX_MARKS = 2_048;
+/** Positions that are remembered. When there are more, every other one is let go: long lags are told to a thousandth. */
+const MAX_MARKS = 4_096;
 
 interface Mark {
   readonly position: number;
@@ -10,19 +10,28 @@ interface Mark {
 /** Says how old the first byte of a log is that a reader has not dealt with yet: looks at the log's end now and then. */
 export class LagClock {
   #marks: Mark[] = [];
+  /** The last look that saw more than before; it may not be among the marks. */
+  #latest: Mark = { position: 0, at: 0 };
+  /** Milliseconds between two marks at least. */
+  #spacing = 0;
 
   /** Notes where the log ends now, and up to where its reader has come. */
   look(end: number, passed: number, now = performance.now()): void {
-    const done = this.#marks.findIndex(({ position }) => position > passed);
-    if (done !== 0) this.#marks.splice(0, done < 0 ? this.#marks.length : done);
-    if (end <= passed || end === this.#marks.at(-1)?.position) return;
-    this.#marks.push({ position: end, at: now });
-    if (this.#marks.length > MAX_MARKS) this.#marks = this.#marks.filter((_, index) => index % 2 === 0);
+    const first = this.#marks.findIndex(({ position }) => position > passed);
+    if (first !== 0) this.#marks.splice(0, first < 0 ? this.#marks.length : first);
+    if (this.#marks.length === 0) this.#spacing = 0;
+    if (end <= passed || end === this.#latest.position) return;
+    this.#latest = { position: end, at: now };
+    if (now - (this.#marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) < this.#spacing) return;
+    this.#marks.push(this.#latest);
+    if (this.#marks.length <= MAX_MARKS) return;
+    this.#marks = this.#marks.filter((_, index) => index % 2 === 0);
+    this.#spacing = ((this.#marks.at(-1)?.at ?? 0) - (this.#marks[0]?.at ?? 0)) / this.#marks.length;
   }
 
   /** Milliseconds; 0 when the reader is at the end. As exact as the time between two looks. */
   lag(passed: number, now = performance.now()): number {
-    const first = this.#marks.find(({ position }) => position > passed);
-    return first === undefined ? 0 : now - first.at;
+    const first = this.#marks.find(({ position }) => position > passed) ?? this.#latest;
+    return first.position > passed ? now - first.at : 0;
   }
 }

@@ -242,7 +242,7 @@ export type Phase =
   | "receive" // reading the agent's request body
   | "decide" // describe and decide
   | "commit" // waiting for the journal to hold the request
-  | "credential" // waiting for the gateway's own access token
+  | "credential" // waiting for the gateway's own access token, and sending the request with it
   | "upstreamFirstByte" // request sent → response head
   | "upstream" // response head → end of response body
   | "release" // waiting for the journal to hold response bytes, and for the agent to take them

@@ -36,6 +36,7 @@ export async function prepareExchanges(
       exchanges,
       bytes: perAgent.reduce((sum, { bytes }) => sum + bytes, 0),
       seconds,
+      mean: latencies.reduce((sum, latency) => sum + latency, 0) / latencies.length,
       p50: quantile(latencies, 0.5),
       p99: quantile(latencies, 0.99),
     };

@@ -57,6 +57,7 @@ export interface LoadFigures {
   readonly bytes: number;
   readonly seconds: number;
   /** Milliseconds of one exchange; absent for single bodies. */
+  readonly mean?: number;
   readonly p50?: number;
   readonly p99?: number;
 }

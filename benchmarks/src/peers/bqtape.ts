@@ -105,7 +105,8 @@ async function startBqtape(variant: BqtapeVariant, surroundings: Surroundings): 
   ];
   const { env } = profiling;
   const child = Child.program(process.execPath, args, { directory, name: variant.name, joins, env });
-  const port = await ready(child);
+  const { proxy, control } = await ready(child);
+  const port = Number(proxy.slice(proxy.lastIndexOf(":") + 1));
   const target = {
     via: "connect",
     port,
@@ -115,6 +116,7 @@ async function startBqtape(variant: BqtapeVariant, surroundings: Surroundings): 
     pid: child.pid,
     rest: target,
     storage: target,
+    metrics: `http://${control}/metrics`,
     ...(variant.kafka !== undefined &&
       kafka !== undefined && { events: { brokers: kafka, topic: topics.events } }),
     ...(surroundings.profileTo !== undefined && { toggleProfile: () => child.signal("SIGUSR2") }),
@@ -148,13 +150,12 @@ function configuration(
   };
 }
 
-/** Waits for the line that says `ready`, and takes the port from it. */
-async function ready(child: Child): Promise<number> {
+/** Waits for the line that says `ready`, and takes the addresses from it. */
+async function ready(child: Child): Promise<{ readonly proxy: string; readonly control: string }> {
   for (const deadline = Date.now() + START_LIMIT; Date.now() < deadline && !child.ended; await delay(LOOK)) {
     for (const line of child.output.split("\n").slice(0, -1)) {
       if (!line.includes('"msg":"ready"')) continue;
-      const { proxy } = JSON.parse(line) as { proxy: string };
-      return Number(proxy.slice(proxy.lastIndexOf(":") + 1));
+      return JSON.parse(line) as { proxy: string; control: string };
     }
   }
   throw child.failure(child.ended ? "ended before it was ready" : "was not ready in time");

@@ -40,6 +40,8 @@ export interface RunningPeer {
   readonly deliverer?: Child;
   /** Where events go that are recorded; absent when they do not. */
   readonly events?: { readonly brokers: readonly string[]; readonly topic: string };
+  /** Where it tells its metrics, for Prometheus; absent where it does not. */
+  readonly metrics?: string;
   /** Asks for the CPU profile of what happens until it is called again; only where the peer can. */
   readonly toggleProfile?: () => void;
   stop(): Promise<void>;

@@ -1,0 +1,107 @@
+import { parseArgs } from "node:util";
+import { installPeers } from "./install.ts";
+import { describeMachine } from "./machine.ts";
+import { type Figures, measure } from "./measure.ts";
+import { bqtapePeers } from "./peers/bqtape.ts";
+import { direct } from "./peers/direct.ts";
+import type { Peer, RunningPeer } from "./peers/peer.ts";
+import { allScenarios, FULL } from "./scenarios.ts";
+import { Workbench } from "./workbench.ts";
+
+/*
+ * Whether the gateway knows what it adds: the latency that its histogram tells, beside what an agent sees of it (its
+ * latency through the gateway, less that without). Ends with status 1 when they differ by more than a tenth.
+ */
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "7" }, directory: { type: "string" } },
+});
+const ALLOWED = 0.1;
+const rounds = Number(values.rounds);
+
+/** Milliseconds of one exchange, in the mean of one round. */
+interface Round {
+  readonly outside: number;
+  readonly inside: number;
+}
+
+installPeers();
+const workbench = await Workbench.start(values.directory);
+let agrees = true;
+try {
+  const gateways = bqtapePeers([]).filter(({ name }) => name === "bqtape-fsync" || name === "bqtape-written");
+  const lines: string[] = [];
+  for (const gateway of gateways) {
+    const measured = await compare(gateway);
+    const inside = median(measured.map((round) => round.inside));
+    const outside = median(measured.map((round) => round.outside));
+    const ratio = median(measured.map((round) => round.inside / round.outside));
+    const met = Math.abs(ratio - 1) <= ALLOWED;
+    agrees &&= met;
+    const all = measured.map((round) => (round.inside / round.outside).toFixed(2)).join(" ");
+    lines.push(
+      `| ${gateway.name} | ${inside.toFixed(3)} | ${outside.toFixed(3)} | ${ratio.toFixed(2)} | ${all} | ${met ? "yes" : "no"} |`,
+    );
+  }
+  process.stdout.write(
+    [
+      describeMachine(workbench.directory, workbench.limited),
+      "",
+      "| gateway | added, by its histogram, ms | added, by the agent's clock, ms | ratio | of each round | within a tenth |",
+      "| --- | --: | --: | --: | --- | --- |",
+      ...lines,
+      "",
+    ].join("\n"),
+  );
+} finally {
+  await workbench.stop();
+}
+process.exitCode = agrees ? 0 : 1;
+
+/** Takes turns: a machine drifts, and has neighbours. */
+async function compare(gateway: Peer): Promise<Round[]> {
+  const running = await workbench.run(gateway);
+  const without = await workbench.run(direct);
+  try {
+    await meanOf(running, "warmUp");
+    await meanOf(without, "warmUp");
+    const measured: Round[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const before = await added(running);
+      const through = await meanOf(running, "load");
+      const after = await added(running);
+      const past = await meanOf(without, "load");
+      const inside = ((after.seconds - before.seconds) * 1_000) / (after.exchanges - before.exchanges);
+      measured.push({ outside: through - past, inside });
+      const [last] = measured.slice(-1);
+      process.stderr.write(
+        `${gateway.name} ${round + 1}/${rounds}: ${last?.inside.toFixed(3)} of ${last?.outside.toFixed(3)} ms\n`,
+      );
+    }
+    return measured;
+  } finally {
+    await running.stop();
+    await without.stop();
+  }
+}
+
+async function meanOf(peer: RunningPeer, which: "load" | "warmUp"): Promise<number> {
+  const steady = allScenarios(FULL).find(({ name }) => name === "kept-1");
+  if (steady === undefined) throw new Error("there is no scenario at a steady rate");
+  const measured = await measure(steady[which], peer, workbench);
+  if (measured.state !== "done") throw new Error(measured.reason);
+  const { mean }: Figures = measured.figures;
+  if (mean === undefined) throw new Error("the load has no latencies");
+  return mean;
+}
+
+/** What the gateway says it has added until now. */
+async function added(peer: RunningPeer): Promise<{ readonly seconds: number; readonly exchanges: number }> {
+  const text = await (await fetch(peer.metrics ?? "")).text();
+  const value = (name: string): number =>
+    Number(new RegExp(`^bqtape_exchange_added_latency_seconds_${name} (\\S+)$`, "m").exec(text)?.[1]);
+  return { seconds: value("sum"), exchanges: value("count") };
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
