@@ -213,8 +213,11 @@ export const BUSY_TIMEOUT = 5_000;
 /** A block has tens of kilobytes, and a row half of one: pages of the usual 4 KiB would be many. */
 const PAGE_BYTES = 8_192;
 
-/** Pages after which SQLite moves the write-ahead log into the file: 16 MiB, so that bulk does so seldom. */
-const CHECKPOINT_PAGES = 2_048;
+/**
+ * Pages after which SQLite moves the write-ahead log into the file: 64 MiB. The pages of an index are in it many times, and go into
+ * the file once: with 16 MiB it takes 7 % more processor time to take exchanges in.
+ */
+const CHECKPOINT_PAGES = 8_192;
 
 /**
  * Opens the archive to write, made when absent, readable by its owner only.
