@@ -1,15 +1,7 @@
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { createOnce } from "../../files/create-once.ts";
 import { KEY_BYTES } from "../blocks/seal.ts";
 import { ArchiveError, messageOf } from "../errors.ts";
 
@@ -54,14 +46,10 @@ export class KeyFile {
 
   /** A first key. Of several processes that make one at the same time, the first is right. @throws {ArchiveError} */
   async make(): Promise<Buffer> {
-    const draft = `${this.path}.${process.pid}.${randomBytes(6).toString("hex")}`;
     try {
-      await this.#write(draft, randomBytes(KEY_BYTES));
-      linkSync(draft, this.path);
+      await createOnce(this.path, await this.#line(randomBytes(KEY_BYTES)));
     } catch (cause) {
-      if (codeOf(cause) !== "EEXIST") throw this.#failed("made", cause);
-    } finally {
-      rmSync(draft, { force: true });
+      throw this.#failed("made", cause);
     }
     const key = await this.now();
     if (key !== undefined) return key;
@@ -73,7 +61,7 @@ export class KeyFile {
     const key = randomBytes(KEY_BYTES);
     const draft = `${this.#nextPath}.new`;
     try {
-      await this.#write(draft, key);
+      writeFileSync(draft, await this.#line(key), { mode: 0o600, flush: true });
       renameSync(draft, this.#nextPath);
       this.#syncNames();
     } catch (cause) {
@@ -112,8 +100,8 @@ export class KeyFile {
     throw new ArchiveError("wrong-key", `${path} is no archive key: it has to hold 32 bytes in base64`);
   }
 
-  async #write(path: string, key: Buffer): Promise<void> {
-    writeFileSync(path, `${await this.#codec.encode(key)}\n`, { mode: 0o600, flush: true });
+  async #line(key: Buffer): Promise<string> {
+    return `${await this.#codec.encode(key)}\n`;
   }
 
   #syncNames(): void {
