@@ -1,6 +1,7 @@
-import { collectDefaultMetrics, Registry } from "prom-client";
+import { Registry } from "prom-client";
 import { DELIVERY_METRICS, declareGatewayMetrics, type GatewayMetrics } from "./declarations.ts";
 import { type Exposition, expose, type MetricsJson } from "./exposition.ts";
+import { collectProcessMetrics } from "./process-metrics.ts";
 
 /** What the gateway's own process counts; the relays' numbers come with each scrape. */
 export class GatewayMeter {
@@ -11,7 +12,7 @@ export class GatewayMeter {
    * @param shape what there is to measure: what there is not has no metric. A relay in this process measures the process itself.
    */
   constructor({ delivery, workers }: { readonly delivery: boolean; readonly workers: boolean }) {
-    if (workers) collectDefaultMetrics({ register: this.registry });
+    if (workers) collectProcessMetrics(this.registry);
     if (!delivery) for (const name of DELIVERY_METRICS) this.registry.removeSingleMetric(name);
   }
 

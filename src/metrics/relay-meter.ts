@@ -1,9 +1,10 @@
-import { type Counter, collectDefaultMetrics, type OpenMetricsContentType, Registry } from "prom-client";
+import { type Counter, type OpenMetricsContentType, Registry } from "prom-client";
 import type { ExchangeCompleted, ExchangeDenied, Phase } from "../recording/events.ts";
 import type { EndedExchange } from "../recording/recorder.ts";
 import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
 import type { MetricsJson } from "./exposition.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
+import { collectProcessMetrics } from "./process-metrics.ts";
 
 /** Of a W3C `traceparent` (Trace Context, section 3.2): its trace. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
@@ -37,7 +38,7 @@ export class RelayMeter {
   readonly #looks: (() => void)[] = [];
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
+    collectProcessMetrics(this.registry);
     const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds } = this.metrics;
     this.onScrape(() => {
       exchangesInFlight.set(this.inFlight);
