@@ -118,6 +118,7 @@ async function forward(exchange: Exchange): Promise<void> {
   recording.enter("upstreamFirstByte");
   try {
     const head = await answer.head();
+    recording.waitedForUpstream(answer.waited);
     const { operation } = description;
     const forAgent = answerHead(parts, connection, operation, head, recording.id);
     const observe = head.status === 200 ? answerObserver(parts, operation) : undefined;

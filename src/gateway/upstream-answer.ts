@@ -12,6 +12,11 @@ export interface AnswerHead {
 
 /** An answer as it arrives from BigQuery, whichever protocol it speaks. */
 export interface UpstreamAnswer {
+  /**
+   * Milliseconds from the request, as it left, to the first bytes of its answer; `undefined` where that is not known, or a connection
+   * had to be made first.
+   */
+  readonly waited?: number | undefined;
   /** The head, asked for once. @throws (rejects) when no answer comes. */
   head(): Promise<AnswerHead>;
   /**

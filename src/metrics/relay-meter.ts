@@ -73,7 +73,7 @@ export class RelayMeter {
     if (operation !== "tunnel") this.#durations(ended);
   }
 
-  #durations({ requested, end, agentWait }: EndedExchange): void {
+  #durations({ requested, end, agentWait, upstreamWait }: EndedExchange): void {
     const { phases } = end;
     const { exchangeDuration, addedLatency, phaseDuration } = this.metrics;
     for (const phase of PHASES) {
@@ -85,7 +85,7 @@ export class RelayMeter {
     exchangeDuration.observe({ labels: NO_LABELS, value: total / 1_000, exemplarLabels });
     if (end.outcome !== "complete" || end.answeredBy !== "upstream" || upstreamFirstByte === undefined)
       return;
-    const added = Math.max(0, total - upstreamFirstByte - upstream - agentWait);
+    const added = Math.max(0, total - (upstreamWait ?? upstreamFirstByte) - upstream - agentWait);
     addedLatency.observe({ labels: NO_LABELS, value: added / 1_000, exemplarLabels });
   }
 }

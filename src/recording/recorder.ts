@@ -36,6 +36,8 @@ export interface EndedExchange {
   readonly statement: boolean;
   /** Milliseconds, of its phases `receive` and `release`, in which it was the agent that was waited for. */
   readonly agentWait: number;
+  /** Of its phase `upstreamFirstByte`, as far as the request was out and nothing had come back; absent where that is not known. */
+  readonly upstreamWait: number | undefined;
 }
 
 /** Bytes of one body record at most: a chunk of the bodies topic. */
@@ -96,6 +98,7 @@ export class ExchangeRecording {
   #requested: ExchangeRequested | undefined;
   #statement = false;
   #agentWait = 0;
+  #upstreamWait: number | undefined;
   readonly #response: BodyRecording;
 
   constructor(options: RecorderOptions, chains: Chains, session: string | undefined) {
@@ -197,6 +200,11 @@ export class ExchangeRecording {
     if (phase === "receive" || phase === "release") this.#agentWait += milliseconds;
   }
 
+  /** Notes how many milliseconds the request was out before anything came back. */
+  waitedForUpstream(milliseconds: number | undefined): void {
+    this.#upstreamWait = milliseconds;
+  }
+
   /** From now on, time is spent in this phase. It begins with `receive`. */
   enter(phase: RunningPhase): void {
     this.#clock.enter(phase);
@@ -235,6 +243,7 @@ export class ExchangeRecording {
       end: event,
       statement: this.#statement,
       agentWait: this.#agentWait,
+      upstreamWait: this.#upstreamWait,
     });
   }
 }

@@ -38,7 +38,7 @@ function ended(more: Partial<ExchangeCompleted> = {}, agentWait = 0): EndedExcha
     phases: { receive: 3, upstreamFirstByte: 50, upstream: 20, release: 7, total: 100 },
     ...more,
   };
-  return { requested, end, statement: true, agentWait };
+  return { requested, end, statement: true, agentWait, upstreamWait: undefined };
 }
 
 async function textOf(meters: readonly RelayMeter[], accept?: string): Promise<string> {

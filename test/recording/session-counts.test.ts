@@ -21,7 +21,7 @@ function exchange(
     phases: {},
   };
   const ended = denied ? ({ ...end, type: "exchange.denied", outcome: "denied" } as const) : end;
-  return { requested: undefined, end: ended, statement, agentWait: 0 };
+  return { requested: undefined, end: ended, statement, agentWait: 0, upstreamWait: undefined };
 }
 
 test("a session's exchanges, statements, refusals and bytes are counted apart from other sessions'", () => {
