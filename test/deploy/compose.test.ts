@@ -129,9 +129,10 @@ suite("compose.yaml", { timeout: 60_000 }, () => {
       );
     });
 
-    await t.test("has Prometheus scrape where the gateway's metrics are", () => {
+    await t.test("has Prometheus scrape where the gateway's metrics are, and Grafana ask it", () => {
       const { scrape_configs: jobs } = parse(readFileSync(join(COMPOSE, "prometheus.yml"), "utf8"));
       assert.deepEqual(jobs[0].static_configs, [{ targets: [`gateway:${config.metrics.listen?.port}`] }]);
+      assert.equal(service("grafana").environment?.PROMETHEUS_URL, "http://prometheus:9090");
     });
 
     await t.test("waits longer for a gateway to stop than that waits for exchanges", () => {
