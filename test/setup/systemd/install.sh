@@ -26,10 +26,12 @@ rm -r "$folder/apt"
 cat >"$folder/systemd-analyze" <<'EOF'
 #!/bin/sh
 root=$(dirname "$0")/root
-for libraries in "$root"/usr/lib/*-linux-gnu* "$root"/lib/*-linux-gnu* "$root"/usr/lib/systemd "$root"/lib/systemd; do
+for libraries in "$root"/usr/lib/*-linux-gnu* "$root"/usr/lib/*-linux-gnu*/systemd "$root"/lib/*-linux-gnu*; do
   LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
-export LD_LIBRARY_PATH
+# Units that ours names come with it, too.
+SYSTEMD_UNIT_PATH=$root/usr/lib/systemd/system:$root/lib/systemd/system:
+export LD_LIBRARY_PATH SYSTEMD_UNIT_PATH
 exec "$root/usr/bin/systemd-analyze" "$@"
 EOF
 chmod +x "$folder/systemd-analyze"
