@@ -131,9 +131,10 @@ async function readCertificate(path: string): Promise<string | undefined> {
 async function readKey(path: string): Promise<string | undefined> {
   try {
     await using file = await open(path, "r");
-    const { mode } = await file.stat();
-    // Windows keeps no such bits.
-    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+    const { mode, uid } = await file.stat();
+    // Windows keeps no such bits, and knows no user by number.
+    const self = process.getuid?.();
+    if (self !== undefined && isExposed(mode, uid, self)) {
       const shown = (mode & 0o777).toString(8).padStart(3, "0");
       throw new AuthorityError(
         "key-exposed",
@@ -145,6 +146,17 @@ async function readKey(path: string): Promise<string | undefined> {
     if (error instanceof AuthorityError) throw error;
     return absentOrUnreadable(path, error);
   }
+}
+
+/**
+ * Whether others may use a secret file. That a group may read what is root's is how secrets are handed to a service that is not
+ * root: Kubernetes mounts a Secret so where the pod has `fsGroup`, and so does systemd with `LoadCredential=`.
+ *
+ * @param self the user that reads it.
+ */
+export function isExposed(mode: number, owner: number, self: number): boolean {
+  const allowed = owner === 0 && self !== 0 ? 0o740 : 0o700;
+  return (mode & 0o777 & ~allowed) !== 0;
 }
 
 function absentOrUnreadable(path: string, cause: unknown): undefined {

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { asText, writeAll } from "../archive/output.ts";
@@ -8,6 +7,7 @@ import type { ArchivedSession } from "../archive/records.ts";
 import type { Forgotten } from "../archive/retention/forget.ts";
 import { withSession } from "../archive/retention/with-session.ts";
 import { dataDirOptions } from "../config/data-dir.ts";
+import { localUser } from "../identity/local-user.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {
@@ -38,7 +38,7 @@ export const forget: CommandModule<object, Arguments> = {
         return true;
       }),
   handler: async (given) => {
-    const { id, because, by = userInfo().username, force } = given;
+    const { id, because, by = localUser(), force } = given;
     await withSession(given, id, async ({ session, store, directory, freshness, delivered, journals }) => {
       if (!given.yes) await confirm(session);
       const { forget: forgetNow } = await import("../archive/retention/forget.ts");

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import type { CommandModule, InferredOptionTypes } from "yargs";
 import { sessionJson } from "../archive/json.ts";
 import { asText, writeAll } from "../archive/output.ts";
@@ -10,6 +9,7 @@ import type { ArchivedSession } from "../archive/records.ts";
 import { withSession } from "../archive/retention/with-session.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { dataDirOptions } from "../config/data-dir.ts";
+import { localUser } from "../identity/local-user.ts";
 import { UsageError } from "./failure.ts";
 
 const options = {
@@ -37,7 +37,7 @@ export const hold: CommandModule<object, Arguments> = {
       }),
   handler: async (given) => {
     if (given.list) return await list(given);
-    const { id = "", because = "", by = userInfo().username, release } = given;
+    const { id = "", because = "", by = localUser(), release } = given;
     await withSession(given, id, async ({ session, store }) => {
       const holds = await import("../archive/retention/holds.ts");
       const order = { session: session.id, by, because, time: Date.now() };

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
-import { userInfo } from "node:os";
 import type { Source } from "../recording/events.ts";
 import { uuidv7 } from "../recording/uuid.ts";
 import type { Identified, Unidentified } from "./identify.ts";
+import { localUser } from "./local-user.ts";
 import type { ProxyCredential } from "./proxy-authorization.ts";
 import { isTokenSession } from "./session-state.ts";
 
@@ -35,7 +35,7 @@ export type IdentifyLoopback = (
  * The proxy password only tells sessions apart; without one, all goes into one session of this run.
  */
 export function loopbackIdentity(): IdentifyLoopback {
-  const user = userInfo().username;
+  const user = localUser();
   const principal = { subject: `local:${user}`, user, groups: [] };
   const unnamed = `local-${uuidv7()}`;
   return (credential, source) => {

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmod, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, type TestContext, test } from "node:test";
-import { type AuthorityFiles, openAuthority } from "../../src/certificates/authority-files.ts";
+import { type AuthorityFiles, isExposed, openAuthority } from "../../src/certificates/authority-files.ts";
 import { execFileAsync, temporaryFolder } from "./support.ts";
 
 const options = { commonName: "on disk", permittedDomains: ["googleapis.com"] };
@@ -104,4 +104,14 @@ suite("a key that others may use is refused", { skip: process.platform === "win3
       await assert.rejects(openAuthority(files, options), { code: "key-exposed", message });
     });
   }
+
+  test("but not for root's file that its group may read, as a mounted Secret is", () => {
+    const [root, gateway] = [0, 10_001];
+    assert.equal(isExposed(0o440, root, gateway), false);
+    assert.equal(isExposed(0o640, root, gateway), false);
+    assert.equal(isExposed(0o660, root, gateway), true);
+    assert.equal(isExposed(0o444, root, gateway), true);
+    assert.equal(isExposed(0o440, gateway, gateway), true);
+    assert.equal(isExposed(0o440, root, root), true);
+  });
 });

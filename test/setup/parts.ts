@@ -6,30 +6,63 @@ import { run } from "./run.ts";
 const HERE = import.meta.dirname;
 const MINUTE = 60_000;
 
-/** BigQuery in one process, with GoogleSQL and the Storage API. Built from source, pinned by go.sum. */
-const emulator: Part = {
+/** BigQuery in one process, with GoogleSQL and the Storage API. */
+const emulator = goTool({
   name: "emulator",
   title: "goccy/bigquery-emulator v0.8.1, built by Go 1.25 or later in some minutes",
-  inputs: [join(HERE, "emulator/go.mod"), join(HERE, "emulator/go.sum")],
+  package: "github.com/goccy/bigquery-emulator/cmd/bigquery-emulator",
   product: "bigquery-emulator",
-  async install(folder) {
-    await run({
-      command: "go",
-      // As a tool of a module of its own rather than by `go install …@v0.8.1`, so that every dependency has its sum.
-      args: [
-        ...["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"],
-        ...[
-          "-o",
-          join(folder, "bigquery-emulator"),
-          "github.com/goccy/bigquery-emulator/cmd/bigquery-emulator",
+});
+
+/** Kubernetes' package manager, which checks and renders charts. */
+const helm = goTool({
+  name: "helm",
+  title: "Helm v3.22.0, built by Go 1.25 or later in some minutes",
+  package: "helm.sh/helm/v3/cmd/helm",
+  product: "helm",
+});
+
+/** What `docker compose config` reads a file with: its own reference implementation. */
+const compose = goTool({
+  name: "compose",
+  title: "compose-go v2.16.2, built by Go 1.25 or later",
+  package: "github.com/compose-spec/compose-go/v2/cmd",
+  product: "compose",
+});
+
+/** The formatter of Terraform's language. */
+const hcl = goTool({
+  name: "hcl",
+  title: "hclfmt of HCL v2.25.0, built by Go 1.25 or later",
+  package: "github.com/hashicorp/hcl/v2/cmd/hclfmt",
+  product: "hclfmt",
+});
+
+interface GoTool extends Pick<Part, "name" | "title" | "product"> {
+  /** The program's import path; the module that pins it is in the part's own folder here. */
+  readonly package: string;
+}
+
+/** A program that is built from source, pinned by go.sum. */
+function goTool({ name, title, product, package: path }: GoTool): Part {
+  return {
+    ...{ name, title, product },
+    inputs: [join(HERE, name, "go.mod"), join(HERE, name, "go.sum")],
+    async install(folder) {
+      await run({
+        command: "go",
+        // As a tool of a module of its own rather than by `go install …@VERSION`, so that every dependency has its sum.
+        args: [
+          ...["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"],
+          ...["-o", join(folder, product), path],
         ],
-      ],
-      cwd: join(HERE, "emulator"),
-      env: { CGO_ENABLED: "0", GOWORK: "off" },
-      limit: 20 * MINUTE,
-    });
-  },
-};
+        cwd: join(HERE, name),
+        env: { CGO_ENABLED: "0", GOWORK: "off" },
+        limit: 20 * MINUTE,
+      });
+    },
+  };
+}
 
 /** A virtual environment with Google's clients; pinned, with hashes. */
 const python: Part = {
@@ -47,6 +80,15 @@ const warcio: Part = {
   inputs: [join(HERE, "warcio/requirements.txt")],
   product: "bin/python",
   install: (folder) => installEnvironment(folder, join(HERE, "warcio/requirements.txt")),
+};
+
+/** What checks a Dockerfile, and Kubernetes' objects by the schemas that it carries. */
+const linters: Part = {
+  name: "linters",
+  title: "hadolint 2.15.1 and kubernetes-validate 1.37.0 in a virtual environment of Python 3.10 or later",
+  inputs: [join(HERE, "linters/requirements.txt")],
+  product: "bin",
+  install: (folder) => installEnvironment(folder, join(HERE, "linters/requirements.txt")),
 };
 
 async function installEnvironment(folder: string, requirements: string): Promise<void> {
@@ -114,6 +156,17 @@ const kcat: Part = {
   },
 };
 
+/** What says whether systemd takes a unit, and how much of the system the unit is kept from. */
+const systemd: Part = {
+  name: "systemd",
+  title: "systemd-analyze, the machine's own or as its Debian or Ubuntu packages it",
+  inputs: [join(HERE, "systemd/install.sh")],
+  product: "systemd-analyze",
+  async install(folder) {
+    await run({ command: "sh", args: [join(HERE, "systemd/install.sh"), folder], limit: 3 * MINUTE });
+  },
+};
+
 /** A browser, for people who sign in. */
 const chromium: Part = {
   name: "chromium",
@@ -125,7 +178,10 @@ const chromium: Part = {
   },
 };
 
-export const PARTS = { toolbox, python, warcio, kafka, kcat, chromium, emulator } as const;
+export const PARTS = {
+  ...{ toolbox, python, warcio, kafka, kcat, chromium },
+  ...{ linters, systemd, compose, hcl, helm, emulator },
+} as const;
 export type PartName = keyof typeof PARTS;
 
 /** Where what tests use of a part is, or why it is not. */
