@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
+import { FROM_TREE } from "./program.ts";
 
 export interface LogEntry {
   readonly msg: string;
@@ -21,9 +22,10 @@ export interface Served {
 }
 
 /** Starts `bqtape serve`; resolves when it is ready. It is killed when the test ends. */
-export async function serve(test: TestContext, config: string): Promise<Served> {
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config], {
-    stdio: ["ignore", "pipe", "inherit"],
+export async function serve(test: TestContext, config: string, program = FROM_TREE): Promise<Served> {
+  const { command, args, env } = program;
+  const child = spawn(command, [...args, "serve", "--config", config], {
+    ...{ env, stdio: ["ignore", "pipe", "inherit"] },
   });
   test.after(() => child.kill("SIGKILL"));
   const entries: LogEntry[] = [];
