@@ -8,6 +8,7 @@ import { VERSION } from "./commands/version.ts";
 const COMMANDS = {
   serve: async () => (await import("./commands/serve.ts")).serve,
   demo: async () => (await import("./commands/demo.ts")).demo,
+  sandbox: async () => (await import("./commands/sandbox.ts")).sandbox,
   env: async () => (await import("./commands/env.ts")).env,
   login: async () => (await import("./commands/login.ts")).login,
   run: async () => (await import("./commands/run.ts")).run,
