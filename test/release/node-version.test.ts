@@ -16,7 +16,7 @@ function runAs(version: string) {
   );
 }
 
-for (const version of ["12.20.0", "22.19.0", "24.4.9"]) {
+for (const version of ["12.20.0", "24.4.9"]) {
   test(`on Node ${version} the program says which Node it needs, and ends`, { timeout: 20_000 }, async () => {
     const ran = await runAs(version);
     assert.equal(ran.code, 1);
@@ -26,7 +26,7 @@ for (const version of ["12.20.0", "22.19.0", "24.4.9"]) {
   });
 }
 
-for (const version of ["24.5.0", "25.0.0", process.versions.node]) {
+for (const version of ["24.5.0", "25.0.0"]) {
   test(`on Node ${version} it runs`, { timeout: 20_000 }, async () => {
     assert.deepEqual(await runAs(version), { code: 0, stdout: `${manifest().version}\n`, stderr: "" });
   });
