@@ -39,7 +39,7 @@ export interface Block {
 
 const ROOT = join(import.meta.dirname, "../..");
 const NOTE = /^<!-- (prints|writes|into|terminal|stays up|Ctrl-C|not run|no bqtape\.yaml|here): (.+) -->$/;
-const FENCE = /^(\s*)```(\w*)\s*$/;
+const FENCE = /^(\s*)(`{3,})\s*([\w-]*)/;
 
 /** README.md, and all below docs/. */
 export function allPages(): string[] {
@@ -63,8 +63,8 @@ export function readBlocks(page: string, text: string): Block[] {
     if (kind === "here") here.push(otherwise(page, at, value));
     else if (kind !== "") notes.push([kind, value]);
     else if (FENCE.test(line)) {
-      const [, indent = "", language = ""] = FENCE.exec(line) ?? [];
-      const end = lines.indexOf(`${indent}\`\`\``, at + 1);
+      const [, indent = "", ticks = "", language = ""] = FENCE.exec(line) ?? [];
+      const end = lines.indexOf(`${indent}${ticks}`, at + 1);
       if (end < 0) throw new Error(`${page}:${at + 1}: the fence does not end`);
       const body = lines.slice(at + 1, end).map((each) => each.slice(indent.length));
       const all = (wanted: string): string[] =>
