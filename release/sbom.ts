@@ -7,7 +7,8 @@ import { join } from "node:path";
  * node release/sbom.ts FILE
  *
  * Writes the bill of materials (CycloneDX, JSON) of what bqtape runs on: all production dependencies of the lock file, for every
- * platform. `npm sbom --omit dev` leaves out what development depends on too (npm 11), so it is asked of a package that has no
+ * platform; so that of a clone and of the container. (`npm install bqtape` takes dependencies' dependencies as they are that day,
+ * which `npm sbom` tells there.) `npm sbom --omit dev` leaves out what development depends on too (npm 11), so it is asked of a package that has no
  * development dependencies.
  */
 
