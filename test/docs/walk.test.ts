@@ -12,9 +12,9 @@ import { clone, walk } from "./walk.ts";
 
 /* A newcomer's walk: what the pages say is done as they say it, against real parts. */
 
-limitProcess(290_000);
+limitProcess(420_000);
 
-test("what the pages say", { timeout: 280_000 }, async (t) => {
+test("what the pages say", { timeout: 400_000 }, async (t) => {
   const python = partFor(t, "python");
   const cluster = await startCluster(t);
   if (python === undefined || cluster === undefined) return;
