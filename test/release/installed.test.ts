@@ -5,17 +5,31 @@ import { isBuiltin } from "node:module";
 import { delimiter, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ReportedExchange } from "../../src/demo/report.ts";
+import { absent } from "../clients/support/parts.ts";
 import { type Ran, runProgram } from "../support/command.ts";
 import { serve } from "../support/serve.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { type Installed, install, pack } from "./package.ts";
 import { manifest, TREE } from "./tree.ts";
 
-/** Commands that have to work as they are installed: each with what its standard output has to be. */
-const COMMANDS: readonly { readonly args: readonly string[]; prints(stdout: string): void }[] = [
-  { args: ["--version"], prints: (stdout) => assert.equal(stdout, `${manifest().version}\n`) },
+interface CommandLine {
+  /** @param config a gateway's configuration file. */
+  args(config: string): readonly string[];
+  /** Looks at its standard output. */
+  prints(stdout: string): void;
+}
+
+/** What npm says where it does not reach its registry: packages are installed in the versions of the day, which it asks for. */
+const OFFLINE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT)\b/;
+
+/** Commands that have to work as they are installed. */
+const COMMANDS: readonly CommandLine[] = [
   {
-    args: ["demo", "--once", "--json"],
+    args: () => ["--version"],
+    prints: (stdout) => assert.equal(stdout, `${manifest().version}\n`),
+  },
+  {
+    args: () => ["demo", "--once", "--json"],
     prints(stdout) {
       const { exchanges } = JSON.parse(stdout) as { exchanges: readonly ReportedExchange[] };
       assert.equal(exchanges.length, 13);
@@ -26,7 +40,12 @@ const COMMANDS: readonly { readonly args: readonly string[]; prints(stdout: stri
 ];
 
 test("the package, installed globally where nothing of the tree is", { timeout: 300_000 }, async (t) => {
-  const installed = await install(await pack());
+  const archive = await pack();
+  const installed = await install(archive).catch((error: Error) => {
+    if (!OFFLINE.test(error.message)) throw error;
+    return absent(t, error.message);
+  });
+  if (installed === undefined) return;
   const files = readdirSync(installed.directory, { recursive: true, encoding: "utf8" }).filter(
     (file) => !file.startsWith("node_modules"),
   );
@@ -52,29 +71,17 @@ test("the package, installed globally where nothing of the tree is", { timeout: 
     assert.deepEqual([...imported].sort(), Object.keys(manifest().dependencies).sort());
   });
 
+  const config = configuration();
   for (const { args, prints } of COMMANDS) {
-    await t.test(`runs bqtape ${args.join(" ")}`, async () => {
-      const ran = await run(installed, args);
+    const given = args(config);
+    await t.test(`runs bqtape ${given.join(" ")}`, async () => {
+      const ran = await run(installed, given);
       assert.equal(ran.code, 0, ran.stderr);
       prints(ran.stdout);
     });
   }
 
   await t.test("runs bqtape serve, which is ready and ends in order", async (t) => {
-    const directory = temporaryDirectory();
-    const config = join(directory, "bqtape.yaml");
-    const token = join(directory, "token");
-    writeFileSync(token, "a-token");
-    writeFileSync(
-      config,
-      JSON.stringify({
-        proxy: { listen: "127.0.0.1:0" },
-        control: { listen: "127.0.0.1:0" },
-        ca: { cert: join(directory, "ca.pem"), key: join(directory, "ca.key") },
-        identity: { loopback: true },
-        credential: { type: "access-token-file", file: token },
-      }),
-    );
     const gateway = await serve(t, config, installed);
     const ready = await fetch(`http://127.0.0.1:${gateway.controlPort}/readyz`);
     assert.equal(ready.status, 200);
@@ -103,6 +110,22 @@ test("the package, installed globally where nothing of the tree is", { timeout: 
     assert.equal(ran.stdout, "");
   });
 });
+
+/** A gateway's configuration file, with all that it names beside it. */
+function configuration(): string {
+  const directory = temporaryDirectory();
+  const file = join(directory, "bqtape.yaml");
+  writeFileSync(join(directory, "token"), "a-token");
+  const config = {
+    proxy: { listen: "127.0.0.1:0" },
+    control: { listen: "127.0.0.1:0" },
+    ca: { cert: "ca.pem", key: "ca.key" },
+    identity: { loopback: true },
+    credential: { type: "access-token-file", file: "token" },
+  };
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}
 
 function run(installed: Installed, args: readonly string[]): Promise<Ran> {
   return runProgram(installed, args, 120_000);
