@@ -82,7 +82,7 @@ test("the package, installed globally where nothing of the tree is", { timeout: 
   }
 
   await t.test("runs bqtape serve, which is ready and ends in order", async (t) => {
-    const gateway = await serve(t, config, installed);
+    const gateway = await serve(t, config, {}, installed);
     const ready = await fetch(`http://127.0.0.1:${gateway.controlPort}/readyz`);
     assert.equal(ready.status, 200);
     assert.equal(await gateway.stop("SIGTERM"), 0);

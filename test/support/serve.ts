@@ -22,10 +22,15 @@ export interface Served {
 }
 
 /** Starts `bqtape serve`; resolves when it is ready. It is killed when the test ends. */
-export async function serve(test: TestContext, config: string, program = FROM_TREE): Promise<Served> {
-  const { command, args, env } = program;
+export async function serve(
+  test: TestContext,
+  config: string,
+  environment: NodeJS.ProcessEnv = {},
+  { command, args, env } = FROM_TREE,
+): Promise<Served> {
   const child = spawn(command, [...args, "serve", "--config", config], {
-    ...{ env, stdio: ["ignore", "pipe", "inherit"] },
+    env: { ...env, ...environment },
+    stdio: ["ignore", "pipe", "inherit"],
   });
   test.after(() => child.kill("SIGKILL"));
   const entries: LogEntry[] = [];
