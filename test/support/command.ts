@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { FROM_TREE, type Program } from "./program.ts";
 
 export interface Ran {
   readonly code: number | null;
@@ -10,12 +11,21 @@ export interface Ran {
 /** Runs `bqtape ARGUMENTS` from the tree, as a user would. */
 export async function bqtape(
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; timeout?: number } = {},
+  { env, timeout }: { env?: NodeJS.ProcessEnv; timeout?: number } = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, ["src/main.ts", ...args], {
-    env: { ...process.env, ...options.env },
+  return await runProgram({ ...FROM_TREE, env: { ...FROM_TREE.env, ...env } }, args, timeout);
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param timeout milliseconds after which it is ended.
+ */
+export async function runProgram(program: Program, args: readonly string[], timeout = 60_000): Promise<Ran> {
+  const child = spawn(program.command, [...program.args, ...args], {
+    env: program.env,
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: options.timeout ?? 60_000,
+    timeout,
   });
   let stdout = "";
   let stderr = "";

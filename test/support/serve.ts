@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
+import { FROM_TREE } from "./program.ts";
 
 export interface LogEntry {
   readonly msg: string;
@@ -21,8 +22,14 @@ export interface Served {
 }
 
 /** Starts `bqtape serve`; resolves when it is ready. It is killed when the test ends. */
-export async function serve(test: TestContext, config: string): Promise<Served> {
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", config], {
+export async function serve(
+  test: TestContext,
+  config: string,
+  environment: NodeJS.ProcessEnv = {},
+  { command, args, env } = FROM_TREE,
+): Promise<Served> {
+  const child = spawn(command, [...args, "serve", "--config", config], {
+    env: { ...env, ...environment },
     stdio: ["ignore", "pipe", "inherit"],
   });
   test.after(() => child.kill("SIGKILL"));
