@@ -8,6 +8,7 @@ import type { RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 
 export interface TunnelOptions {
   readonly recorder: Recorder;
@@ -29,9 +30,9 @@ const CONNECT_TIMEOUT = 10_000;
 export class TunnelRefusal extends Error {
   override readonly name = "TunnelRefusal";
   readonly status: number;
-  readonly code: string;
+  readonly code: RefusalCode;
 
-  constructor(status: number, code: string, message: string, options?: ErrorOptions) {
+  constructor(status: number, code: RefusalCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.status = status;
     this.code = code;
@@ -169,8 +170,8 @@ export class OpenTunnel {
   /** Joins the agent's socket; resolves when both sides are closed, or the session is over, and that is recorded. */
   async join(agent: Socket, live: LiveSession): Promise<void> {
     const upstream = this.#upstream;
-    let error: { readonly code: string; readonly message: string } | undefined;
-    const cut = (code: string, message: string): void => {
+    let error: { readonly code: RefusalCode; readonly message: string } | undefined;
+    const cut = (code: RefusalCode, message: string): void => {
       error = { code, message };
       upstream.destroy();
       agent.destroy();
