@@ -68,6 +68,15 @@ test("a changed file is taken over without a signal", OPTIONS, async (t) => {
   await gateway.logged("reloaded the configuration");
 });
 
+test("a change that only a start takes over is named", OPTIONS, async (t) => {
+  const { file, write } = await configured(t);
+  const gateway = await serve(t, file);
+  write({ limits: { total: "1h" } });
+  gateway.process.kill("SIGHUP");
+  const { keys } = await gateway.logged("these keys take effect at the next start");
+  assert.deepEqual(keys, ["limits"]);
+});
+
 test("a new file that cannot be used is refused, and the old one stays", OPTIONS, async (t) => {
   const { file, write, ca } = await configured(t);
   const gateway = await serve(t, file);

@@ -32,6 +32,16 @@ for (const page of PAGES) {
   });
 }
 
+test("what the threat model names in code and tests is there", () => {
+  const spans = [...readFileSync("docs/threat-model.md", "utf8").matchAll(/`([a-z][\w-]*\/[\w./-]*)`/g)];
+  const paths = spans.map(([, path = ""]) => path);
+  assert.ok(paths.length > 50, "paths are found");
+  assert.deepEqual(
+    paths.filter((path) => !existsSync(path) && !existsSync(join("src", path))),
+    [],
+  );
+});
+
 /** Of links and images, those that stay in the tree; not what only looks like one in code. */
 function linksOf(page: string): string[] {
   const text = withoutCode(readFileSync(page, "utf8"));

@@ -60,7 +60,7 @@ export const ARCHIVE: Meanings<ArchiveErrorCode> = {
   "newer-schema": ["a newer bqtape wrote the archive", "use that version, or a later one"],
   "older-schema": [
     "its format is not read any more",
-    "the message says what to do; the journal and Kafka can fill a new archive",
+    "move it away: a new one is begun. What Kafka still has can be read into an archive of its own (`archive --from kafka`)",
   ],
   "wrong-key": [
     "the master key is not the archive's own, or is not there",
