@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { LiveSession, SessionOver } from "../identity/live-session.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
-import type { RequestHead } from "../recording/events.ts";
+import type { ExchangeDenied, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
@@ -76,11 +76,11 @@ export class Tunnels {
     const { session, principal, source, authority } = connection;
     const open = this.#open.get(session) ?? 0;
     if (open >= maxPerSession) {
-      throw new TunnelRefusal(
-        403,
-        "tunnel.limit",
-        `this session has ${open} tunnels open, and may have no more`,
-      );
+      const message = `this session has ${open} tunnels open, and may have no more`;
+      const refusal = new TunnelRefusal(403, "tunnel.limit", message);
+      const refused = { user: principal.user, source, request };
+      if (recorder.ready) endRefused(recorder.exchange(session), refusal, refused);
+      throw refusal;
     }
     this.#open.set(session, open + 1);
     this.#options.meter.tunnels += 1;
@@ -100,16 +100,7 @@ export class Tunnels {
       return new OpenTunnel(await this.#connect(authority), recording, this.#options.idleTimeout, closed);
     } catch (error) {
       closed();
-      if (error instanceof TunnelRefusal && recording.begun) {
-        const { status, code, message } = error;
-        recording.end({
-          outcome: "denied",
-          status,
-          answeredBy: "gateway",
-          headers: [],
-          error: { code, message },
-        });
-      }
+      if (error instanceof TunnelRefusal && recording.begun) endRefused(recording, error);
       throw error;
     }
   }
@@ -149,6 +140,22 @@ export class Tunnels {
     if (left === 0) this.#open.delete(session);
     else this.#open.set(session, left);
   }
+}
+
+/** @param refused who asked for what, where that was not recorded before. */
+function endRefused(
+  recording: ExchangeRecording,
+  { status, code, message }: TunnelRefusal,
+  refused?: NonNullable<ExchangeDenied["refused"]>,
+): void {
+  recording.end({
+    outcome: "denied",
+    status,
+    answeredBy: "gateway",
+    headers: [],
+    error: { code, message },
+    ...(refused !== undefined && { refused }),
+  });
 }
 
 /** A tunnel whose far end is reached. */
