@@ -18,7 +18,7 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
   ],
   "tunnel.limit": [
     "403",
-    "the session has `limits.tunnelsPerSession` tunnels open. This refusal alone is not recorded",
+    "the session has `limits.tunnelsPerSession` tunnels open.",
     "close some, or raise the limit",
   ],
   "tunnel.dns": ["502", "the tunnel's host has no address", "check its name, and the gateway's resolver"],
