@@ -26,6 +26,7 @@ export interface SessionRoutesOptions {
 export interface AgentFacts {
   /** The proxy as agents reach it, `host:port`. */
   readonly proxy: string;
+  /** What agents trust, as it is now. */
   readonly caPem: string;
   /** Clients' default project. */
   readonly project: string;
