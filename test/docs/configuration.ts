@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { variableName } from "../../src/config/environment.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { code, codes, GENERATED, page, table } from "./markdown.ts";
@@ -18,7 +19,7 @@ export function configurationPage(): string {
   return page(
     "# Configuration",
     GENERATED,
-    INTRODUCTION,
+    introduction(keys),
     table(
       ["kind of value", "is written"],
       [
@@ -39,19 +40,38 @@ export function configurationPage(): string {
   );
 }
 
-const INTRODUCTION = `\`bqtape serve --config FILE\` (or \`BQTAPE_CONFIG\`) reads a YAML file. An unknown key, a wrong type or a file that cannot be used is
+const introduction = (
+  keys: readonly KeyFacts[],
+): string => `\`bqtape serve --config FILE\` (or \`BQTAPE_CONFIG\`) reads a YAML file. An unknown key, a wrong type or a file that cannot be used is
 one message that names the key, the value and the fix, and exit code 2.
 
 Every key can come from the environment, which wins over the file; the variable's name stands below the key. Values are JSON
 where they are JSON (\`8\`, \`true\`, \`["a"]\`, \`{"type":"none"}\`), else text. A variable that names a section replaces it whole; a more
 precise one refines it. In a list (\`[]\`) items have no variables of their own: give the whole list.
 
-The gateway takes the file anew on SIGHUP, and when the file, the authority's certificate or a key file changes: \`tunnel\`,
-\`credential\`, \`ca\` and \`proxy.drainTimeout\` are in force at once, connections that are open go on. Everything else waits for the next
-start, and the log names the keys that wait. What cannot be used is refused in the log, and the old configuration stays.
+The gateway takes the file anew on SIGHUP, and when the file, the authority's certificate or a key file changes: ${codes(atOnce(keys))}
+are in force at once, connections that are open go on. Everything else waits for the next start, and the log names the keys that wait. What cannot be
+used is refused in the log, and the old configuration stays.
 
 Only \`credential\`, and one of \`identity.oidc\` and \`identity.loopback: true\`, have to be set. Where a default is "required", its section,
 or the kind of section that has the key, cannot do without it.`;
+
+/** The keys, or whole sections, that a reload takes over: those that are not compared for the next start. */
+function atOnce(keys: readonly KeyFacts[]): string[] {
+  const source = readFileSync("src/commands/reload.ts", "utf8");
+  const [, compared = ""] = /\}: Config\) => \(\{\n([\s\S]*?)\n {2}\}\);/.exec(source) ?? [];
+  const waiting = [...compared.matchAll(/^ {4}"?([\w.]+)"?[:,]/gm)].map(([, key = ""]) => key);
+  if (waiting.length === 0)
+    throw new Error("src/commands/reload.ts does not say which keys wait for a start");
+  const names = keys.map(({ path }) => path.join("."));
+  return names.filter((name) => {
+    const [section = "", ...rest] = name.split(".");
+    const isSplit = waiting.some((key) => key.startsWith(`${section}.`));
+    return isSplit
+      ? rest.length === 1 && !waiting.includes(name)
+      : rest.length === 0 && !waiting.includes(name);
+  });
+}
 
 /** Every key that has a place on the page: of one or a list, the one. Items of plain lists say nothing that the list does not. */
 function documentedKeys(): KeyFacts[] {
