@@ -1,4 +1,4 @@
-const CODES = [
+export const ARCHIVE_ERROR_CODES = [
   "newer-schema",
   "older-schema",
   "wrong-key",
@@ -30,7 +30,7 @@ const CODES = [
  * - `damaged`: the file is not as SQLite left it;
  * - `failed`: the archive could not be written or read; the journal keeps what is missing in it.
  */
-export type ArchiveErrorCode = (typeof CODES)[number];
+export type ArchiveErrorCode = (typeof ARCHIVE_ERROR_CODES)[number];
 
 /** Why the archive cannot be written or read, in words for a person. */
 export class ArchiveError extends Error {

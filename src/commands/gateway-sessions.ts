@@ -103,12 +103,23 @@ export async function openSessions(config: Config, log: Logger): Promise<Gateway
   };
 }
 
-/** What an agent's environment has of a gateway, whichever session it is. */
-export async function agentFacts(files: AgentFiles, caPem: string, proxy: string): Promise<AgentFacts> {
+/**
+ * What an agent's environment has of a gateway, whichever session it is.
+ *
+ * @param caPem what agents trust, as it is when it is asked for.
+ */
+export async function agentFacts(files: AgentFiles, caPem: () => string, proxy: string): Promise<AgentFacts> {
   const { client_email, private_key_id } = JSON.parse(await readFile(files.credentials, "utf8")) as Record<
     string,
     string
   >;
   const placeholder = { client_email: client_email ?? "", private_key_id: private_key_id ?? "" };
-  return { proxy, caPem, project: files.project, placeholder };
+  return {
+    proxy,
+    get caPem() {
+      return caPem();
+    },
+    project: files.project,
+    placeholder,
+  };
 }

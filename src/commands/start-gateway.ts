@@ -65,7 +65,8 @@ export async function startGateway(
   const lock = await lockDataDir(config.dataDir);
   starting.defer(() => lock.release());
   const authority = await openGatewayAuthority(config);
-  const { certificatePem: caPem } = authority;
+  let current = authority;
+  const caPem = (): string => current.certificatePem;
 
   let relays: Relays | undefined;
   const slots = journalSlots(config);
@@ -148,6 +149,8 @@ export async function startGateway(
     async reload(next) {
       checkIdentity(next);
       await running.reload(next);
+      current = await openGatewayAuthority(next);
+      await openAgentFiles({ authority: current, config: { ...next, dataDir: config.dataDir } });
     },
     async drain() {
       await running.drain();

@@ -9,14 +9,17 @@ const DAY = 86_400_000;
 const AGES: Readonly<Record<string, number>> = { d: DAY, w: 7 * DAY, y: 365 * DAY };
 
 /** How long something is kept, in milliseconds: `30d`, `8w`, `7y` (of 365 days each). */
-const age = z.string().transform((value, context) => {
-  const [, digits, unit = ""] = /^(\d+)([dwy])$/.exec(value) ?? [];
-  if (digits === undefined || Number(digits) === 0) {
-    context.addIssue({ code: "custom", message: "expected how long to keep it, such as 30d, 8w or 7y" });
-    return z.NEVER;
-  }
-  return Number(digits) * (AGES[unit] ?? DAY);
-});
+const age = z
+  .string()
+  .transform((value, context) => {
+    const [, digits, unit = ""] = /^(\d+)([dwy])$/.exec(value) ?? [];
+    if (digits === undefined || Number(digits) === 0) {
+      context.addIssue({ code: "custom", message: "expected how long to keep it, such as 30d, 8w or 7y" });
+      return z.NEVER;
+    }
+    return Number(digits) * (AGES[unit] ?? DAY);
+  })
+  .meta({ title: "age" });
 
 const name = z.string().min(1);
 

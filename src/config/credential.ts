@@ -6,16 +6,18 @@ import { duration, fileName, httpOrigin, httpUrl } from "./values.ts";
  * Every key of the section `credential`: what the gateway shows BigQuery, and for whom.
  */
 
+const TYPE = "what kind of credential";
+
 const serviceAccount = z.strictObject({
-  type: z.literal("service-account"),
+  type: z.literal("service-account").describe(TYPE),
   keyFile: fileName.describe("Google's JSON key of the service account"),
   tokenUrl: httpUrl.optional().describe("token endpoint; default: token_uri of the key file"),
 });
 
-const applicationDefault = z.strictObject({ type: z.literal("application-default") });
+const applicationDefault = z.strictObject({ type: z.literal("application-default").describe(TYPE) });
 
 const accessTokenFile = z.strictObject({
-  type: z.literal("access-token-file"),
+  type: z.literal("access-token-file").describe(TYPE),
   file: fileName.describe("holds one access token; read again when it changes"),
 });
 
@@ -32,9 +34,12 @@ const source = z.discriminatedUnion(
   oneOf("service-account, application-default, access-token-file"),
 );
 
-const email = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,126}@[a-z0-9][a-z0-9.-]{0,126}$/, {
-  error: 'expected a service account such as "analyst@my-project.iam.gserviceaccount.com"',
-});
+const email = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]{0,126}@[a-z0-9][a-z0-9.-]{0,126}$/, {
+    error: 'expected a service account such as "analyst@my-project.iam.gserviceaccount.com"',
+  })
+  .meta({ title: "service account" });
 
 /** IAM Credentials, `generateAccessToken`: an hour, or twelve where the organisation's policy allows it. */
 const MAX_LIFETIME = 12 * 3_600_000;
@@ -42,7 +47,7 @@ const MAX_LIFETIME = 12 * 3_600_000;
 const MIN_LIFETIME = 10 * 60_000;
 
 const impersonate = z.strictObject({
-  type: z.literal("impersonate"),
+  type: z.literal("impersonate").describe(TYPE),
   target: email.describe("the service account whose tokens are used"),
   source: source
     .default({ type: "application-default" })
@@ -69,16 +74,18 @@ const rule = z.discriminatedUnion(
   oneOf("service-account, application-default, impersonate, access-token-file"),
 );
 
+const GROUPS = "other credentials for members of groups; the first that fits is used";
+
 const perGroup = {
-  groups: z
-    .array(rule)
-    .default([])
-    .describe("other credentials for members of groups; the first that fits is used"),
+  groups: z.array(rule).default([]).describe(GROUPS),
 };
 
 const none = z.strictObject({
-  type: z.literal("none"),
-  groups: z.array(rule).min(1, { error: "without a credential for all, expected one for some group" }),
+  type: z.literal("none").describe(TYPE),
+  groups: z
+    .array(rule)
+    .min(1, { error: "without a credential for all, expected one for some group" })
+    .describe(GROUPS),
 });
 
 /** What all get for whom no rule of `groups` is; `none`: they are refused. */

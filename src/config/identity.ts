@@ -23,23 +23,28 @@ const ALGORITHMS = [
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** OpenID Connect Core 1.0, section 2: https, without query and fragment. */
-const issuerUrl = z.string().refine(
-  (value) => {
-    const url = URL.parse(value);
-    if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false;
-    return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
-  },
-  {
-    error: 'expected the issuer as its tokens have it, such as "https://idp.example" (http only on loopback)',
-  },
-);
+const issuerUrl = z
+  .string()
+  .refine(
+    (value) => {
+      const url = URL.parse(value);
+      if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false;
+      return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
+    },
+    {
+      error:
+        'expected the issuer as its tokens have it, such as "https://idp.example" (http only on loopback)',
+    },
+  )
+  .meta({ title: "URL" });
 
 const claimPath = z
   .union([z.string(), z.array(z.string().min(1)).min(1)])
   .transform((value) => (typeof value === "string" ? value.split(".") : value))
   .refine((path) => path.every((step) => step !== ""), {
     error: 'expected a claim\'s name, such as "groups" or "realm_access.roles"',
-  });
+  })
+  .meta({ title: "claim" });
 
 /** Whoever has an account there gets tokens for any audience, so these say nothing before it is said whose are meant. */
 const OPEN_TO_ALL: readonly string[] = [
@@ -62,7 +67,12 @@ const issuerFields = z.strictObject({
     .default("")
     .describe("put before each group, where another provider's groups might be called the same"),
   requires: z
-    .array(z.strictObject({ claim: claimPath, values: z.array(z.string().min(1)).min(1) }))
+    .array(
+      z.strictObject({
+        claim: claimPath.describe("where it is, as in groupsClaim"),
+        values: z.array(z.string().min(1)).min(1).describe("any of these will do"),
+      }),
+    )
     .default([])
     .describe("claims that a token must have, each with one of these values"),
   userClaim: z
@@ -126,14 +136,16 @@ export const identitySchema = z.strictObject({
         .default(900_000)
         .describe("within which it has to be renewed with a fresh ID token; groups are read anew then"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("how long one lasts, and what signs its token"),
   roles: z
     .strictObject({
       admin: groups.describe("groups that may see and revoke every session"),
       auditor: groups.describe("groups that may see every session and recording"),
-      approver: groups.describe("groups that may approve"),
+      approver: groups.describe("groups that may approve; nothing asks for approval yet"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("what members of groups may do here"),
 });
 
 export type IdentityConfig = z.output<typeof identitySchema>;

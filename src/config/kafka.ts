@@ -8,9 +8,12 @@ import { duration, fileName, httpUrl } from "./values.ts";
 // Not an IPv6 address: kafkajs takes what is before the first colon for the host.
 const BROKER = /^[^:[\]\s,]+:\d{1,5}$/;
 
-const broker = z.string().refine((value) => BROKER.test(value) && Number(value.split(":").at(-1)) <= 65_535, {
-  error: 'expected "host:port", such as "kafka-1.example:9092"',
-});
+const broker = z
+  .string()
+  .refine((value) => BROKER.test(value) && Number(value.split(":").at(-1)) <= 65_535, {
+    error: 'expected "host:port", such as "kafka-1.example:9092"',
+  })
+  .meta({ title: "host:port" });
 
 /** A list, or, as is usual in environment variables, one string with commas. */
 const brokers = z.preprocess(
@@ -19,9 +22,12 @@ const brokers = z.preprocess(
 );
 
 // Kafka: org.apache.kafka.common.internals.Topic.
-const topicName = z.string().regex(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/, {
-  error: "expected a topic's name: up to 249 letters, digits, dots, dashes and underscores",
-});
+const topicName = z
+  .string()
+  .regex(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/, {
+    error: "expected a topic's name: up to 249 letters, digits, dots, dashes and underscores",
+  })
+  .meta({ title: "topic" });
 
 const tls = z
   .strictObject({
@@ -33,10 +39,15 @@ const tls = z
     error: "a client certificate needs certFile and keyFile, both",
   });
 
-const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "expected a variable's name" });
+const variable = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "expected a variable's name" })
+  .meta({ title: "variable" });
+
+const MECHANISM = "of SASL";
 
 const userKeys = {
-  username: z.string().min(1),
+  username: z.string().min(1).describe("with plain and scram"),
   passwordFile: fileName.optional().describe("holds the password; read at each connection"),
   passwordEnv: variable.optional().describe("names the environment variable that holds the password"),
 };
@@ -48,19 +59,25 @@ const onePassword = [
 ] as const;
 
 const bearerKeys = {
-  mechanism: z.literal("oauthbearer"),
+  mechanism: z.literal("oauthbearer").describe(MECHANISM),
   tokenFile: fileName.optional().describe("holds a token that somebody keeps fresh; read at each connection"),
   tokenUrl: httpUrl.optional().describe("where a token is to be had for the client's id and secret"),
-  clientId: z.string().min(1).optional(),
-  clientSecretFile: fileName.optional(),
-  clientSecretEnv: variable.optional(),
-  scope: z.string().min(1).optional(),
+  clientId: z.string().min(1).optional().describe("with tokenUrl"),
+  clientSecretFile: fileName.optional().describe("with tokenUrl; holds the client's secret"),
+  clientSecretEnv: variable
+    .optional()
+    .describe("with tokenUrl; names the environment variable that holds it"),
+  scope: z.string().min(1).optional().describe("with tokenUrl; what is asked for"),
 };
 
 const saslKinds = [
-  z.strictObject({ mechanism: z.literal("plain"), ...userKeys }).refine(...onePassword),
-  z.strictObject({ mechanism: z.literal("scram-sha-256"), ...userKeys }).refine(...onePassword),
-  z.strictObject({ mechanism: z.literal("scram-sha-512"), ...userKeys }).refine(...onePassword),
+  z.strictObject({ mechanism: z.literal("plain").describe(MECHANISM), ...userKeys }).refine(...onePassword),
+  z
+    .strictObject({ mechanism: z.literal("scram-sha-256").describe(MECHANISM), ...userKeys })
+    .refine(...onePassword),
+  z
+    .strictObject({ mechanism: z.literal("scram-sha-512").describe(MECHANISM), ...userKeys })
+    .refine(...onePassword),
   z
     .strictObject(bearerKeys)
     .refine(
@@ -107,11 +124,14 @@ export const kafkaSchema = z.strictObject({
         .refine((value) => value !== 0, { error: "expected -1 (the brokers' default) or 1 and more" })
         .default(-1)
         .describe("of topics that are made; -1: the brokers' default"),
-      events: topicName.default("bqtape.events.v1"),
-      bodies: topicName.default("bqtape.bodies.v1"),
-      control: topicName.default("bqtape.control.v1"),
+      events: topicName
+        .default("bqtape.events.v1")
+        .describe("an event for each thing that happened, for a SIEM"),
+      bodies: topicName.default("bqtape.bodies.v1").describe("the very bytes of requests and answers"),
+      control: topicName.default("bqtape.control.v1").describe("which sessions are over; compacted"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("where records go, and how topics are made"),
   sendTimeout: duration.default(30_000).describe("from a batch to its acknowledgement"),
   connectTimeout: duration.default(10_000).describe("for TCP, TLS, authentication and the first answers"),
 });

@@ -16,22 +16,29 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-const listenAddress = z.string().transform((value, context): ListenAddress => {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(value) ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined || Number(port) > 65_535) {
-    context.addIssue({
-      code: "custom",
-      message: 'expected "host:port", such as "127.0.0.1:8080" or "[::1]:8080"',
-    });
-    return z.NEVER;
-  }
-  return { host, port: Number(port) };
-});
+const listenAddress = z
+  .string()
+  .transform((value, context): ListenAddress => {
+    const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(value) ?? [];
+    const host = bracketed ?? plain;
+    if (host === undefined || Number(port) > 65_535) {
+      context.addIssue({
+        code: "custom",
+        message: 'expected "host:port", such as "127.0.0.1:8080" or "[::1]:8080"',
+      });
+      return z.NEVER;
+    }
+    return { host, port: Number(port) };
+  })
+  .meta({ title: "address" });
 
-const tunnelHost = z.string().regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/, {
-  error: 'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
-});
+const tunnelHost = z
+  .string()
+  .regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/, {
+    error:
+      'expected a host such as "api.anthropic.com", "*.example.com" or "example.com:8443", in lower case',
+  })
+  .meta({ title: "host" });
 
 /**
  * Bytes of journal that delivery may need behind what is delivered (exchanges that have not ended begin there), and as many
@@ -49,6 +56,7 @@ const sections = z.strictObject({
           error: 'expected "host:port", such as "bqtape.example:8080"',
         })
         .optional()
+        .meta({ title: "address" })
         .describe("the proxy's address as agents reach it; default: listen"),
       workers: z
         .int()
@@ -60,12 +68,14 @@ const sections = z.strictObject({
         .default(30_000)
         .describe("how long exchanges that run may go on after SIGTERM before they are cut"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("the listener that agents connect to"),
   control: z
     .strictObject({
-      listen: listenAddress.default({ host: "127.0.0.1", port: 8081 }).describe("for operators: health, CA"),
+      listen: listenAddress.default({ host: "127.0.0.1", port: 8081 }).describe("health, metrics, CA, API"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("the listener for operators, and for whoever opens sessions"),
   metrics: z
     .strictObject({
       listen: listenAddress
@@ -81,11 +91,18 @@ const sections = z.strictObject({
     })
     .prefault({})
     .describe("for Prometheus"),
-  dataDir: z.string().min(1).default("./data").describe("journal, archive and placeholder credentials"),
+  dataDir: z
+    .string()
+    .min(1)
+    .default("./data")
+    .meta({ title: "directory" })
+    .describe("journal, archive and placeholder credentials"),
   ca: z
     .strictObject({
-      cert: z.string().min(1).default("certs/ca.pem"),
-      key: z.string().min(1).default("certs/ca.key"),
+      cert: fileName.default("certs/ca.pem").describe("PEM; its certificate, then those above it"),
+      key: fileName
+        .default("certs/ca.key")
+        .describe("PEM; its private key, readable for the gateway's user alone"),
     })
     .prefault({})
     .describe("the authority that agents trust; made on first start when both files are absent"),
@@ -97,18 +114,16 @@ const sections = z.strictObject({
         .record(z.string(), httpOrigin)
         .default({})
         .describe("BigQuery host → origin to use instead"),
-      caFile: z
-        .string()
-        .min(1)
-        .optional()
-        .describe("PEM; trusted for upstream connections besides the usual roots"),
+      caFile: fileName.optional().describe("PEM; trusted for upstream connections besides the usual roots"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("where BigQuery is"),
   tunnel: z
     .strictObject({
       hosts: z.array(tunnelHost).default([]).describe("passed blind, and recorded as opened and closed"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("hosts besides BigQuery's"),
   limits: z
     .strictObject({
       exchangeBytes: byteSize
@@ -150,10 +165,16 @@ const sections = z.strictObject({
         .default("written")
         .describe("what response bytes wait for before the agent gets them"),
       journal: z
-        .strictObject({ maxBytes: byteSize.default(10 * 2 ** 30).describe("when full, traffic stops") })
-        .prefault({}),
+        .strictObject({
+          maxBytes: byteSize
+            .default(10 * 2 ** 30)
+            .describe("of each worker's journal; when full, traffic stops"),
+        })
+        .prefault({})
+        .describe("the log on this disk that everything is in first"),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("what has to be safe before traffic goes on"),
   kafka: kafkaSchema
     .optional()
     .describe("where recordings are delivered; absent: the embedded archive reads the journal"),

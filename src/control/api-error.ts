@@ -11,17 +11,20 @@ export class ApiError extends Error {
   }
 }
 
-export type ApiErrorCode =
-  | "unauthenticated"
-  | "forbidden"
-  | "invalid"
-  | "not-found"
-  | "session-over"
-  | "stale-token"
-  | "too-many-requests"
-  | "not-ready"
-  | "unavailable"
-  | "internal";
+/** For programs; messages are for people, and may change. docs/reference/errors.md tells of each. */
+export const API_ERROR_CODES = [
+  "unauthenticated",
+  "forbidden",
+  "invalid",
+  "not-found",
+  "session-over",
+  "stale-token",
+  "too-many-requests",
+  "not-ready",
+  "unavailable",
+  "internal",
+] as const;
+export type ApiErrorCode = (typeof API_ERROR_CODES)[number];
 
 /** The one answer to every token that is not accepted, and to none: why is not said. */
 export function unauthenticated(): ApiError {

@@ -5,7 +5,8 @@ import { type MetricsRouteOptions, metricsRoute } from "./metrics-route.ts";
 import { answerErrors, type SessionRoutesOptions, sessionRoutes } from "./session-routes.ts";
 
 export interface ControlOptions {
-  readonly caPem: string;
+  /** What agents trust, as it is now. */
+  readonly caPem: () => string;
   /** The public keys that check recordings, as they are now. */
   readonly keys: () => Promise<readonly PublicJwk[]>;
   /** Absent when the gateway can take traffic, else the reason why not. */
@@ -45,7 +46,7 @@ export function createControl({
     if (reason !== undefined) return reply.code(503).send({ status: "unavailable", reason });
     return { status: "ok", warning: warning() };
   });
-  server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem));
+  server.get("/ca.pem", (_request, reply) => reply.type("application/x-pem-file").send(caPem()));
   metricsRoute(server, metrics);
   // Public, as keys are that check: RFC 7517, section 8.5.2, has the type.
   server.get("/api/v1/keys", async (_request, reply) =>

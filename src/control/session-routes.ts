@@ -5,6 +5,7 @@ import type { IdToken } from "../identity/oidc/issuer.ts";
 import type { Oidc } from "../identity/oidc/oidc.ts";
 import { isOneLine } from "../identity/one-line.ts";
 import { RateLimit } from "../identity/rate-limit.ts";
+import type { IdentityReason } from "../identity/reasons.ts";
 import { type RefusedIdentities, sourceKey } from "../identity/refused-identities.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { SESSION_TOKEN_PREFIX, type SessionTokens } from "../identity/session-token.ts";
@@ -25,6 +26,7 @@ export interface SessionRoutesOptions {
 export interface AgentFacts {
   /** The proxy as agents reach it, `host:port`. */
   readonly proxy: string;
+  /** What agents trust, as it is now. */
   readonly caPem: string;
   /** Clients' default project. */
   readonly project: string;
@@ -152,7 +154,7 @@ class Gate {
     const arrived = performance.now();
     const { oidc, tokens, refused } = this.#options;
     const [, token] = /^bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(request.headers.authorization ?? "") ?? [];
-    let reason = "no-credential";
+    let reason: IdentityReason = "no-credential";
     if (token?.startsWith(SESSION_TOKEN_PREFIX)) {
       const read = sessions ? tokens.verify(token) : undefined;
       if (read !== undefined) return this.#counted({ session: read.session }, read.session.id);

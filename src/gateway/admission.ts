@@ -13,6 +13,7 @@ import { redactHeaders } from "../recording/redact.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { refuseOnSocket } from "./listener.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 
 /** Sessions remembered as having begun; of those forgotten, `session.started` is written again, which readers expect. */
 const MAX_SESSIONS = 10_000;
@@ -98,7 +99,7 @@ export class Admission {
       challenge(socket, presented ? arrived + REFUSAL_TIME : arrived);
       return;
     }
-    const refuse = (status: number, code: string, message: string): undefined => {
+    const refuse = (status: number, code: RefusalCode, message: string): undefined => {
       this.#recordRefusal(request, source, identity, { status, code, message });
       refuseOnSocket(socket, status, message);
     };
@@ -159,13 +160,13 @@ export class Admission {
 
   /** Records what came on the proxy port and was no CONNECT. */
   noteRefused(socket: Duplex, reason: string, request?: IncomingMessage): void {
-    const refusal = { status: 400, code: "connect.malformed", message: reason };
+    const refusal = { status: 400, code: "connect.malformed", message: reason } as const;
     this.#recordRefusal(request, sourceOf(socket as Socket), undefined, refusal);
   }
 
   /** Records what came inside a tunnel and could not be served. */
   noteRefusedInside(connection: Connection, reason: string, request?: IncomingMessage): void {
-    const refusal = { status: 400, code: "request.malformed", message: reason };
+    const refusal = { status: 400, code: "request.malformed", message: reason } as const;
     this.#recordRefusal(request, connection.source, connection, refusal);
   }
 
@@ -197,7 +198,7 @@ export class Admission {
     request: IncomingMessage | undefined,
     source: Source,
     identified: { readonly principal: Principal; readonly session: string } | undefined,
-    { status, code, message }: { status: number; code: string; message: string },
+    { status, code, message }: { status: number; code: RefusalCode; message: string },
   ): void {
     if (!this.#recorder.ready) return;
     this.#recorder.exchange(identified?.session).end({

@@ -139,5 +139,6 @@ const REASONS: Readonly<Record<number, string>> = {
   400: "Bad Request",
   403: "Forbidden",
   407: "Proxy Authentication Required",
+  502: "Bad Gateway",
   503: "Service Unavailable",
 };

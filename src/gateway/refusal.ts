@@ -3,6 +3,7 @@ import { CredentialError } from "../credentials/credential.ts";
 import { SessionOver } from "../identity/live-session.ts";
 import { JournalError, systemCode } from "../recording/errors.ts";
 import { AgentGone, type AgentSide } from "./agent.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 
 /** An exchange that the gateway ends itself, in BigQuery's words. */
 export class Refusal extends Error {
@@ -10,9 +11,15 @@ export class Refusal extends Error {
   readonly status: number;
   readonly reason: ErrorReason;
   /** For recordings: what kind of failure it was. */
-  readonly code: string;
+  readonly code: RefusalCode;
 
-  constructor(status: number, reason: ErrorReason, code: string, message: string, options?: ErrorOptions) {
+  constructor(
+    status: number,
+    reason: ErrorReason,
+    code: RefusalCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
     super(message.startsWith("bqtape: ") ? message : `bqtape: ${message}`, options);
     this.status = status;
     this.reason = reason;

@@ -96,8 +96,8 @@ export function nextPart(agent: AgentSide, idle: number | undefined): FlowPart |
 function brokenOff(cause: unknown): never {
   const [code, message] =
     cause instanceof TimeoutError
-      ? ["request.timeout", "the request's body does not come"]
-      : ["request.aborted", "the request broke off"];
+      ? (["request.timeout", "the request's body does not come"] as const)
+      : (["request.aborted", "the request broke off"] as const);
   throw new Refusal(400, "invalid", code, message, { cause });
 }
 

@@ -4,10 +4,11 @@ import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { LiveSession, SessionOver } from "../identity/live-session.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
-import type { RequestHead } from "../recording/events.ts";
+import type { ExchangeDenied, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 
 export interface TunnelOptions {
   readonly recorder: Recorder;
@@ -29,9 +30,9 @@ const CONNECT_TIMEOUT = 10_000;
 export class TunnelRefusal extends Error {
   override readonly name = "TunnelRefusal";
   readonly status: number;
-  readonly code: string;
+  readonly code: RefusalCode;
 
-  constructor(status: number, code: string, message: string, options?: ErrorOptions) {
+  constructor(status: number, code: RefusalCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.status = status;
     this.code = code;
@@ -75,11 +76,11 @@ export class Tunnels {
     const { session, principal, source, authority } = connection;
     const open = this.#open.get(session) ?? 0;
     if (open >= maxPerSession) {
-      throw new TunnelRefusal(
-        403,
-        "tunnel.limit",
-        `this session has ${open} tunnels open, and may have no more`,
-      );
+      const message = `this session has ${open} tunnels open, and may have no more`;
+      const refusal = new TunnelRefusal(403, "tunnel.limit", message);
+      const refused = { user: principal.user, source, request };
+      if (recorder.ready) endRefused(recorder.exchange(session), refusal, refused);
+      throw refusal;
     }
     this.#open.set(session, open + 1);
     this.#options.meter.tunnels += 1;
@@ -99,16 +100,7 @@ export class Tunnels {
       return new OpenTunnel(await this.#connect(authority), recording, this.#options.idleTimeout, closed);
     } catch (error) {
       closed();
-      if (error instanceof TunnelRefusal && recording.begun) {
-        const { status, code, message } = error;
-        recording.end({
-          outcome: "denied",
-          status,
-          answeredBy: "gateway",
-          headers: [],
-          error: { code, message },
-        });
-      }
+      if (error instanceof TunnelRefusal && recording.begun) endRefused(recording, error);
       throw error;
     }
   }
@@ -150,6 +142,22 @@ export class Tunnels {
   }
 }
 
+/** @param refused who asked for what, where that was not recorded before. */
+function endRefused(
+  recording: ExchangeRecording,
+  { status, code, message }: TunnelRefusal,
+  refused?: NonNullable<ExchangeDenied["refused"]>,
+): void {
+  recording.end({
+    outcome: "denied",
+    status,
+    answeredBy: "gateway",
+    headers: [],
+    error: { code, message },
+    ...(refused !== undefined && { refused }),
+  });
+}
+
 /** A tunnel whose far end is reached. */
 export class OpenTunnel {
   readonly #upstream: Socket;
@@ -169,8 +177,8 @@ export class OpenTunnel {
   /** Joins the agent's socket; resolves when both sides are closed, or the session is over, and that is recorded. */
   async join(agent: Socket, live: LiveSession): Promise<void> {
     const upstream = this.#upstream;
-    let error: { readonly code: string; readonly message: string } | undefined;
-    const cut = (code: string, message: string): void => {
+    let error: { readonly code: RefusalCode; readonly message: string } | undefined;
+    const cut = (code: RefusalCode, message: string): void => {
       error = { code, message };
       upstream.destroy();
       agent.destroy();

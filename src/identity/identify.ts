@@ -1,5 +1,6 @@
 import type { Principal, Source } from "../recording/events.ts";
 import type { ProxyCredential } from "./proxy-authorization.ts";
+import type { IdentityReason } from "./reasons.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Who is behind a connection, and in which session. */
@@ -17,7 +18,7 @@ export interface Identified {
 
 /** Nobody who is known. The reason is for the recording: whoever asked is told the same for every reason. */
 export interface Unidentified {
-  readonly refused: string;
+  readonly refused: IdentityReason;
 }
 
 /**

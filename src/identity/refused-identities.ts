@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { IdentityRefused, Source } from "../recording/events.ts";
+import type { IdentityReason } from "./reasons.ts";
 
 /** Milliseconds in which one source has one refusal told. */
 const WINDOW = 10_000;
@@ -11,7 +12,7 @@ const MAX_USER_AGENT = 512;
 export interface Refused {
   readonly source: Source;
   readonly userAgent?: string | undefined;
-  readonly reason: string;
+  readonly reason: IdentityReason;
 }
 
 interface Noted {

@@ -83,10 +83,15 @@ export function sessionOfIdToken({ id, issuer, subject, user, groups, expiresAt 
   };
 }
 
-/** Why a session is over, or `undefined`: it is not. */
-export type Over = "revoked" | "ended" | "expired" | "not-renewed" | "idle";
+/** Why a session is over. */
+export const OVER_REASONS = ["revoked", "ended", "expired", "not-renewed", "idle"] as const;
+export type Over = (typeof OVER_REASONS)[number];
 
-/** @param idle milliseconds without use after which a session is over. */
+/**
+ * `undefined` when it is not over.
+ *
+ * @param idle milliseconds without use after which a session is over.
+ */
 export function overBecause(state: SessionState, now: number, idle: number): Over | undefined {
   if (state.state !== "active") return state.state;
   if (now >= state.expiresAt) return "expired";

@@ -1,4 +1,4 @@
-const CODES = ["unusable", "stalled", "broken", "closed"] as const;
+export const JOURNAL_ERROR_CODES = ["unusable", "stalled", "broken", "closed"] as const;
 
 /**
  * - `unusable`: the directory or a file in it cannot be opened;
@@ -6,7 +6,7 @@ const CODES = ["unusable", "stalled", "broken", "closed"] as const;
  * - `broken`: a sync failed, only a restart helps;
  * - `closed`: the journal was closed.
  */
-export type JournalErrorCode = (typeof CODES)[number];
+export type JournalErrorCode = (typeof JOURNAL_ERROR_CODES)[number];
 
 /** Why something could not be recorded. */
 export class JournalError extends Error {

@@ -68,6 +68,15 @@ test("a changed file is taken over without a signal", OPTIONS, async (t) => {
   await gateway.logged("reloaded the configuration");
 });
 
+test("a change that only a start takes over is named", OPTIONS, async (t) => {
+  const { file, write } = await configured(t);
+  const gateway = await serve(t, file);
+  write({ limits: { total: "1h" } });
+  gateway.process.kill("SIGHUP");
+  const { keys } = await gateway.logged("these keys take effect at the next start");
+  assert.deepEqual(keys, ["limits"]);
+});
+
 test("a new file that cannot be used is refused, and the old one stays", OPTIONS, async (t) => {
   const { file, write, ca } = await configured(t);
   const gateway = await serve(t, file);
@@ -107,8 +116,8 @@ test("a group's key that changes is taken over without a signal", OPTIONS, async
   await gateway.logged("reloaded the configuration");
 });
 
-test("a new authority serves new connections", OPTIONS, async (t) => {
-  const { input, file, ca } = await configured(t);
+test("a new authority serves new connections, and is given out", OPTIONS, async (t) => {
+  const { directory, input, file, ca } = await configured(t);
   const gateway = await serve(t, file);
   const before = ca();
   await ask({ port: gateway.port, ca: before }, REQUEST);
@@ -118,6 +127,9 @@ test("a new authority serves new connections", OPTIONS, async (t) => {
   await gateway.logged("reloaded the configuration");
   await assert.rejects(ask({ port: gateway.port, ca: before }, REQUEST));
   assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+  const given = await fetch(`http://127.0.0.1:${gateway.controlPort}/ca.pem`);
+  assert.equal(await given.text(), ca());
+  assert.equal(readFileSync(join(directory, "data", "agent", "ca.pem"), "utf8"), ca());
 });
 
 test("several workers share the listener, and all that they carry is on record", OPTIONS, async (t) => {

@@ -29,8 +29,9 @@ async function setUp(
   t: Parameters<typeof gatewayUnderTest>[0],
   names: Names,
   permitLoopback: boolean,
-  resolve = async (host: string): Promise<readonly string[]> =>
+  resolve: (host: string) => Promise<readonly string[]> = async (host) =>
     names[host] ?? assert.fail(`${host} was looked up`),
+  limits: Readonly<Record<string, unknown>> = {},
 ): Promise<Setup> {
   const directory = temporaryDirectory();
   const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
@@ -44,6 +45,7 @@ async function setUp(
   const { port } = server.address() as AddressInfo;
   const config = testConfig(directory, upstream, {
     tunnel: { hosts: [`allowed.test:${port}`, `*.wild.test:${port}`] },
+    limits,
   });
   const gateway = await gatewayUnderTest(t, config, {
     resolve,
@@ -129,6 +131,22 @@ test("a host, or a port, that is not on the allow-list is refused", OPTIONS, asy
   ]) {
     assert.equal((await connect(gateway.proxy.port, authority)).status, 403, authority);
   }
+});
+
+test("a session has so many tunnels at a time, and one more is refused, and recorded", OPTIONS, async (t) => {
+  const names = { "allowed.test": ["127.0.0.1"] };
+  const { gateway, port } = await setUp(t, names, true, undefined, { tunnelsPerSession: 1 });
+  const authority = `allowed.test:${port}`;
+  const first = await connect(gateway.proxy.port, authority, proxyAuthorization("mine"));
+  assert.equal(first.status, 200);
+  const second = await connect(gateway.proxy.port, authority, proxyAuthorization("mine"));
+  assert.deepEqual([second.status, second.body.includes("may have no more")], [403, true]);
+  const denied = (await gateway.exchanges()).filter(({ outcome }) => outcome === "denied");
+  assert.deepEqual(
+    denied.map(({ session, target, status, error }) => [session, target, status, error?.code]),
+    [["mine", authority, 403, "tunnel.limit"]],
+  );
+  first.socket.destroy();
 });
 
 const FORBIDDEN = [

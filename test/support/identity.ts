@@ -7,7 +7,7 @@ export class TestIdentity {
   readonly #known = new Map<string, Identified>();
 
   readonly identify: Identify = (credential) =>
-    this.#known.get(credential?.secret ?? "") ?? { refused: "unknown-session" };
+    this.#known.get(credential?.secret ?? "") ?? { refused: "session-token" };
 
   /** Lets a session in, with its person in these groups. */
   open(session: string, ...groups: readonly string[]): void {

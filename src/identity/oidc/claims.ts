@@ -1,5 +1,6 @@
 import type { JWTPayload } from "jose";
 import { isOneLine } from "../one-line.ts";
+import type { ClaimReason } from "../reasons.ts";
 
 /** Characters of a subject (OpenID Connect Core 1.0, section 2), an e-mail address (RFC 5321), and of one group's name. */
 const MAX_SUBJECT = 255;
@@ -12,6 +13,12 @@ const MAX_GROUPS_LENGTH = 4_096;
 /** A claim that cannot be used. */
 export class ClaimError extends Error {
   override readonly name = "ClaimError";
+  readonly reason: ClaimReason;
+
+  constructor(reason: ClaimReason) {
+    super(`the claims are refused (${reason})`);
+    this.reason = reason;
+  }
 }
 
 /** @throws {ClaimError} */

@@ -3,6 +3,7 @@ import type { JWTPayload, JWTVerifyResult } from "jose";
 import { errors, jwtVerify } from "jose";
 import type { Dispatcher } from "undici";
 import type { OidcIssuerConfig } from "../../config/identity.ts";
+import type { IdentityReason } from "../reasons.ts";
 import { ClaimError, groupsOf, hasValue, subjectOf, userOf } from "./claims.ts";
 import { KeySet, type LocalKeys } from "./key-set.ts";
 
@@ -22,7 +23,7 @@ export interface IdToken {
 
 /** Why a token is none: for the operator and the recording, never for whoever sent it. */
 export interface RefusedToken {
-  readonly refused: string;
+  readonly refused: IdentityReason;
 }
 
 /** Seconds by which the provider's clock and this machine's may differ. */
@@ -141,8 +142,8 @@ export function isAccessToken(typ: string | undefined): boolean {
   return typ !== undefined && /^(?:application\/)?at\+jwt$/i.test(typ);
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof ClaimError) return error.message;
+function reasonOf(error: unknown): IdentityReason {
+  if (error instanceof ClaimError) return error.reason;
   if (error instanceof errors.JWTExpired) return "expired";
   if (error instanceof errors.JWTClaimValidationFailed) return `claim-${error.claim}`;
   if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported)
