@@ -29,8 +29,8 @@ interface Pending {
   readonly waiting: readonly (() => void)[];
 }
 
-/** Keys of the marks that a reader looks out for: no session is called so. */
-const MARK = "reader/";
+/** Keys of the marks that a reader looks out for: no session is called so, and others than its own it passes over. */
+export const MARK = "reader/";
 const SOURCE = "bqtape";
 /** Milliseconds between two tries: a revocation must not wait for long once Kafka is back. */
 const AGAIN = 500;
