@@ -10,6 +10,7 @@ import { AuthorityError } from "../certificates/errors.ts";
 import { issueLeaf, type LeafKind } from "../certificates/leaf.ts";
 import { certificatesIn } from "../certificates/parse-authority.ts";
 import { type ConfiguredCheck, type Finding, fail, halves, messageOf, ok, warn } from "./check.ts";
+import { couldMake, nearest } from "./nearest.ts";
 import { connected } from "./network.ts";
 
 type Part = "authority" | "expiry" | "leaf" | "upstream";
@@ -36,6 +37,12 @@ async function* own(
 ): AsyncGenerator<Finding<Part>> {
   const [cert, key] = [existsSync(files.cert), existsSync(files.key)];
   if (!cert && !key) {
+    for (const file of [files.cert, files.key]) {
+      if (await couldMake(file)) continue;
+      const fix = `let the gateway's user write there, or set other paths in ca.cert and ca.key`;
+      yield fail("authority", `not there yet, and ${file} cannot be made in ${nearest(file)}`, fix);
+      return;
+    }
     yield ok("authority", `not there yet: the gateway makes it at its first start, as ${files.cert}`);
     return;
   }

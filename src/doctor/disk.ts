@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { constants, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { count, formatBytes, formatDuration } from "../archive/print/quantities.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { listSegments } from "../recording/segments.ts";
 import { type ConfiguredCheck, type Finding, fail, messageOf, ok, warn } from "./check.ts";
+import { nearest } from "./nearest.ts";
 
 type Part = "directory" | "space" | "latency" | "filesystem";
 
@@ -73,11 +74,6 @@ export const diskCheck: ConfiguredCheck<Part> = {
     yield latency(times);
   },
 };
-
-/** The directory itself, or what it will be made in. */
-function nearest(directory: string): string {
-  for (let at = directory; ; at = dirname(at)) if (existsSync(at) || dirname(at) === at) return at;
-}
 
 async function* filesystem(dataDir: string, there: string): AsyncGenerator<Finding<Part>> {
   // The numbers are Linux's.

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { BIGQUERY_HOST, STORAGE_HOST } from "../bigquery/hosts.ts";
 import type { CredentialKind } from "../config/credential.ts";
 import type { Config } from "../config/schema.ts";
+import { readServiceAccount } from "../credentials/google.ts";
 import { sameAddress } from "./addresses.ts";
 import { type ConfiguredCheck, type Finding, fail, ok, warn } from "./check.ts";
 import { fixOf, type Keys, obstacleOf } from "./network.ts";
@@ -19,7 +20,7 @@ export const dnsCheck: ConfiguredCheck<Part> = {
   parts: ["name", "proxy"],
   limit: 20_000,
   async *run(site) {
-    const names = namesOf(site);
+    const names = await namesOf(site);
     const looked = await Promise.all([...names].map(([host, keys]) => look(host, keys)));
     const known = looked.filter(({ finding }) => finding === undefined);
     for (const { finding } of looked) if (finding !== undefined) yield finding;
@@ -33,7 +34,7 @@ export const dnsCheck: ConfiguredCheck<Part> = {
 };
 
 /** Hosts by name, with the keys that name them. */
-function namesOf(site: ConfiguredSite): Map<string, Keys> {
+async function namesOf(site: ConfiguredSite): Promise<Map<string, Keys>> {
   const { config } = site;
   const names = new Map<string, Keys>();
   const add = (host: string, address: string): void => {
@@ -41,7 +42,7 @@ function namesOf(site: ConfiguredSite): Map<string, Keys> {
   };
   for (const host of hostsOf(config)) add(new URL(site.originOf(host)).hostname, "upstream.overrides");
   for (const { where, config: kind } of site.credentials)
-    for (const url of urlsOf(kind)) add(new URL(url).hostname, where);
+    for await (const url of urlsOf(kind)) add(new URL(url).hostname, where);
   for (const { issuer } of config.identity.oidc ?? []) add(new URL(issuer).hostname, "identity.oidc.issuer");
   for (const broker of config.kafka?.brokers ?? [])
     add(broker.slice(0, broker.lastIndexOf(":")), "kafka.brokers");
@@ -57,8 +58,13 @@ export function hostsOf({ upstream: { overrides } }: Pick<Config, "upstream">): 
   return [...new Set([...usual, ...Object.keys(overrides)])];
 }
 
-function* urlsOf(kind: CredentialKind): Generator<string> {
-  if (kind.type === "service-account" && kind.tokenUrl !== undefined) yield kind.tokenUrl;
+async function* urlsOf(kind: CredentialKind): AsyncGenerator<string> {
+  if (kind.type === "service-account") {
+    // What is wrong with the file is another check's.
+    const key = await readServiceAccount(kind.keyFile).catch(() => undefined);
+    const url = kind.tokenUrl ?? key?.token_uri;
+    if (url !== undefined && URL.canParse(url)) yield url;
+  }
   if (kind.type !== "impersonate") return;
   yield kind.endpoint;
   yield* urlsOf(kind.source);

@@ -1,5 +1,5 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls, type SecureContext } from "node:tls";
+import { connect as connectTls, type SecureContext, TLSSocket } from "node:tls";
 import { type Dispatcher, request } from "undici";
 
 /* Reaching others, and what was in the way, in words. */
@@ -42,12 +42,18 @@ export async function get(
 
 export interface DialOptions {
   /** Absent: TCP alone. */
-  readonly trust?: SecureContext;
+  readonly trust?: SecureContext | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Connects to an origin, over TLS if it is given what to trust, and hangs up. @returns milliseconds. */
-export async function dial(origin: string, { trust, signal }: DialOptions): Promise<number> {
+export interface Dialled {
+  readonly milliseconds: number;
+  /** What both speak, by ALPN (RFC 7301); absent without TLS, or where the other end does not say. */
+  readonly protocol?: string;
+}
+
+/** Connects to an origin, over TLS if it is given what to trust, and hangs up. @throws what was in the way. */
+export async function dial(origin: string, { trust, signal }: DialOptions): Promise<Dialled> {
   const { hostname, port, protocol } = new URL(origin);
   const host = hostname.replace(/^\[|\]$/g, "");
   const at = { host, port: Number(port || (protocol === "https:" ? 443 : 80)) };
@@ -63,7 +69,9 @@ export async function dial(origin: string, { trust, signal }: DialOptions): Prom
         });
   try {
     await connected(socket, trust === undefined ? "connect" : "secureConnect", signal);
-    return performance.now() - began;
+    const milliseconds = performance.now() - began;
+    const protocol = socket instanceof TLSSocket ? socket.alpnProtocol : false;
+    return { milliseconds, ...(typeof protocol === "string" && { protocol }) };
   } finally {
     socket.destroy();
   }

@@ -35,11 +35,17 @@ async function reach(site: ConfiguredSite, host: string, signal: AbortSignal): P
   const origin = site.originOf(host);
   const where = origin === `https://${host}` ? host : `${host}, at ${origin}`;
   try {
-    const trust = origin.startsWith("https:") ? { trust: await site.trust() } : {};
-    const time = isStorageHost(host)
-      ? await dial(origin, { ...trust, signal })
-      : (await site.knock(host)).milliseconds;
-    return ok("reach", `${where}: reached in ${formatDuration(time)}`);
+    const trust = origin.startsWith("https:") ? { trust: await site.trust() } : { trust: undefined };
+    if (!isStorageHost(host)) {
+      const { milliseconds } = await site.knock(host);
+      return ok("reach", `${where}: reached in ${formatDuration(milliseconds)}`);
+    }
+    const { milliseconds, protocol } = await dial(origin, { ...trust, signal });
+    if (trust.trust !== undefined && protocol !== "h2") {
+      const fix = "let what answers there, or is on the way, speak HTTP/2 (ALPN h2): gRPC needs it";
+      return fail("reach", `${where}: it does not speak HTTP/2`, fix);
+    }
+    return ok("reach", `${where}: reached in ${formatDuration(milliseconds)}`);
   } catch (error) {
     const obstacle = obstacleOf(error);
     const fix = fixOf(obstacle, new URL(origin).host, KEYS);

@@ -38,6 +38,19 @@ test("before the first start there is none, and none is made", limit, async (t) 
   assert.ok(!existsSync(join(directory, "certs")));
 });
 
+test("a place where none can be made is told", limit, async (t) => {
+  const { config, directory } = await beforeUpstream(t);
+  writeFileSync(join(directory, "certs"), "in the way");
+  const reports = await examined({ file: config() }, "certificates");
+  assertTold(
+    reports,
+    "certificates.authority",
+    "fail",
+    /cannot be made in .*certs$/,
+    /other paths in ca\.cert/,
+  );
+});
+
 test("a key that others may read is told with its mend", limit, async (t) => {
   const { file, key } = await withAuthority(t);
   chmodSync(key, 0o644);

@@ -143,7 +143,7 @@ test("a real Kafka, looked at", { timeout: 170_000 }, async (t) => {
     assertTold(unknown, "kafka.topics", "fail", /cannot be looked at|may not describe/, /Describe/);
     await grant(user.port, rights(["Describe", "DescribeConfigs"]));
     const reader = await look(t, kafka);
-    const fix = new RegExp(`--topic ${topics.events} --operation Write`);
+    const fix = new RegExp(`User:${user.username} --topic ${topics.events} --operation Write`);
     assertTold(reader, "kafka.rights", "fail", new RegExp(`may not Write topic ${topics.events}`), fix);
     await grant(user.port, rights(["Write"]));
     const alone = await look(t, kafka);

@@ -33,10 +33,10 @@ test(
     assertSound(await examined({ file }, "clock"));
     off = 20_000;
     const seconds = await examined({ file }, "clock");
-    assertTold(seconds, "clock.skew", "warn", /the clock is (?:18|19|20)\.\d s behind https:/, /NTP/);
+    assertTold(seconds, "clock.skew", "warn", /the clock is (?:1\d|20)\.\d s behind https:/, /NTP/);
     off = -600_000;
     const minutes = await examined({ file }, "clock");
-    assertTold(minutes, "clock.skew", "fail", /9 m 5\d s ahead of .*tokens are refused/, /NTP/);
+    assertTold(minutes, "clock.skew", "fail", /(?:9 m 5\d s|10 m 0 s) ahead of .*tokens are refused/, /NTP/);
   },
 );
 
@@ -56,13 +56,16 @@ test("what a request took, and the second of a date, say nothing against a clock
   assert.equal(skewOf({ date: undefined, sent: date, received: date }), undefined);
 });
 
+/** A label that is too long for DNS (RFC 1035, section 2.3.4): whoever is asked for it asks nobody. */
+const UNKNOWN = "x".repeat(64);
+
 test("names that are not known are told with the key that has them", limit, async (t) => {
   const { config } = await beforeUpstream(t);
-  const kafka = { brokers: ["broker.invalid:9092"] };
-  const identity = { oidc: { issuer: "https://idp.invalid/realm", audience: "bqtape" } };
+  const kafka = { brokers: [`${UNKNOWN}.broker:9092`] };
+  const identity = { oidc: { issuer: `https://${UNKNOWN}.idp/realm`, audience: "bqtape" } };
   const reports = await examined({ file: config({ kafka, identity }) }, "dns");
-  assertTold(reports, "dns.name", "fail", /^broker\.invalid: its name is not known/, /kafka\.brokers/);
-  assertTold(reports, "dns.name", "fail", /^idp\.invalid: /, /identity\.oidc\.issuer/);
+  assertTold(reports, "dns.name", "fail", /^x+\.broker: its name is not known/, /kafka\.brokers/);
+  assertTold(reports, "dns.name", "fail", /^x+\.idp: /, /identity\.oidc\.issuer/);
 });
 
 test("addresses need no name", limit, async (t) => {

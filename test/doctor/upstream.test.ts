@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createAuthority } from "../../src/certificates/authority.ts";
+import { issueLeaf } from "../../src/certificates/leaf.ts";
 import { openPlaceholder } from "../../src/credentials/placeholder.ts";
 import { startSandbox } from "../../src/sandbox/sandbox.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -170,8 +174,20 @@ test(
       /bigquerystorage.* asked at Google/,
       /add upstream\.overrides/,
     );
-    const tls = await examined({ file: config(over({ [STORAGE]: upstream.url })) }, "upstream");
-    assertTold(tls, "upstream.reach", "ok", /^bigquerystorage.* reached/);
+    const older = await examined({ file: config(over({ [STORAGE]: upstream.url })) }, "upstream");
+    assertTold(older, "upstream.reach", "fail", /^bigquerystorage.* does not speak HTTP\/2/, /ALPN h2/);
+    const authority = await createAuthority({ commonName: "test storage" });
+    const { key, cert } = await issueLeaf(authority, { hosts: ["127.0.0.1"] });
+    const storage = createSecureServer({ key, cert }).listen(0, "127.0.0.1");
+    t.after(() => storage.close());
+    await once(storage, "listening");
+    appendFileSync(upstream.caFile, authority.certificatePem);
+    const { port } = storage.address() as AddressInfo;
+    const reached = await examined(
+      { file: config(over({ [STORAGE]: `https://127.0.0.1:${port}` })) },
+      "upstream",
+    );
+    assertTold(reached, "upstream.reach", "ok", /^bigquerystorage.* reached/);
     const gone = `http://127.0.0.1:${await closedPort()}`;
     const away = await examined({ file: config(over({ [STORAGE]: gone })) }, "upstream");
     assertTold(away, "upstream.reach", "fail", /^bigquerystorage.*nothing listens/, /upstream\.overrides/);

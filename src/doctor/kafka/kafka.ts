@@ -4,6 +4,7 @@ import type { KafkaConfig } from "../../config/kafka.ts";
 import type { KafkaClientOptions } from "../../delivery/kafka/client.ts";
 import { explain } from "../../delivery/kafka/errors.ts";
 import { clientOptions, createKafkaSink } from "../../delivery/kafka/open.ts";
+import { GROUP_PREFIX } from "../../delivery/kafka/shared-log.ts";
 import { type ConfiguredCheck, type Finding, fail, messageOf, ok, warn } from "../check.ts";
 import { inHalves, reachBrokers, withAdmin } from "./brokers.ts";
 import { groupRights, type Operation, type Rights, topicRights } from "./rights.ts";
@@ -14,9 +15,6 @@ type Part = "reach" | "topics" | "rights" | "producer" | "round-trip";
 
 /** Milliseconds at most of the configuration's own limits: an operator waits. */
 const PATIENCE = { connectTimeout: 8_000, sendTimeout: 10_000 } as const;
-
-/** What begins the names of the groups in which gateways read the control topic. */
-const SHARED = "bqtape-shared-";
 
 /** Kafka, as delivery and the gateways' shared state use it. */
 export const kafkaCheck: ConfiguredCheck<Part> = {
@@ -75,8 +73,8 @@ async function* look({ kafka, options, shares, signal }: Looking): AsyncGenerato
   let travels: Travels;
   try {
     const topics = await topicRights(one, broker, there);
-    const group = await groupRights(one, broker, `${SHARED}${randomUUID()}`);
-    yield* judgeRights({ kafka, topics, group, shares });
+    const group = await groupRights(one, broker, GROUP_PREFIX + randomUUID());
+    yield* judgeRights({ kafka, topics, group, shares, user: userOf(options) });
     const own = topics.get(control);
     travels = has(own, "Read") && has(own, "Write") && has(group, "Read") ? "may" : "may-not";
   } catch (error) {
@@ -114,11 +112,16 @@ async function roundTripIf(travels: Travels, { kafka, shares, signal }: Looking)
   }
 }
 
-const READ = `let this user Read and Write the control topic, and Read consumer groups that begin with ${SHARED}: kafka-acls --add --group ${SHARED} --resource-pattern-type prefixed --operation Read`;
+const READ = `let this user Read and Write the control topic, and Read consumer groups that begin with ${GROUP_PREFIX}: kafka-acls --add --group ${GROUP_PREFIX} --resource-pattern-type prefixed --operation Read`;
 
 /** Where brokers do not tell, it is tried. */
 function has(rights: Rights, operation: Operation): boolean {
   return rights === undefined || rights.has(operation);
+}
+
+/** Who this is to the brokers; by certificate or token they alone know. */
+function userOf({ login }: KafkaClientOptions): string {
+  return login === undefined || login.mechanism === "oauthbearer" ? "User:…" : `User:${login.username}`;
 }
 
 const NEEDED = ["Describe", "DescribeConfigs", "Write"] as const satisfies readonly Operation[];
@@ -128,11 +131,14 @@ function* judgeRights({
   topics,
   group,
   shares,
+  user,
 }: {
   readonly kafka: KafkaConfig;
   readonly topics: ReadonlyMap<string, Rights>;
   readonly group: Rights;
   readonly shares: boolean;
+  /** As kafka-acls has it. */
+  readonly user: string;
 }): Generator<Finding<Part>> {
   let sound = true;
   for (const [name, granted] of topics) {
@@ -142,14 +148,14 @@ function* judgeRights({
     if (lacking.length === 0) continue;
     sound = false;
     const operations = lacking.map((operation) => `--operation ${operation}`).join(" ");
-    const fix = `kafka-acls --add --allow-principal User:… --topic ${name} ${operations}`;
+    const fix = `kafka-acls --add --allow-principal ${user} --topic ${name} ${operations}`;
     yield fail("rights", `this user may not ${lacking.join(", ")} topic ${name}`, fix);
   }
   if (shares && !has(group, "Read")) {
     sound = false;
     yield fail(
       "rights",
-      `this user may not read in consumer groups that begin with ${SHARED}: no session is served`,
+      `this user may not read in consumer groups that begin with ${GROUP_PREFIX}: no session is served`,
       READ,
     );
   }

@@ -104,7 +104,7 @@ function* partitionTroubles({ name, partitions, settings }: DescribedTopic): Gen
 }
 
 function* settingTroubles(topic: DescribedTopic): Generator<Finding<Part>> {
-  const { role, name, partitions, settings } = topic;
+  const { role, name, settings } = topic;
   const replicas = replicasWarning(topic);
   if (replicas !== undefined)
     yield warn(
@@ -120,9 +120,5 @@ function* settingTroubles(topic: DescribedTopic): Generator<Finding<Part>> {
       `topic ${name} keeps records for ${formatDuration(retention)}: readers that are away for longer miss some`,
       fix,
     );
-  }
-  if (role === "control" && partitions.length > 1) {
-    const fix = `make it anew with one partition while no gateway runs`;
-    yield warn("topics", `topic ${name} has ${partitions.length} partitions, and one is enough`, fix);
   }
 }
