@@ -31,7 +31,7 @@ export const doctor: CommandModule<object, InferredOptionTypes<typeof options>> 
       json,
     });
     process.exitCode = ok ? 0 : 1;
-    // What hangs would keep this process.
+    // Connections that hang would keep this process; a file that the system does not give back keeps it all the same.
     if (!ended) process.exit();
   },
 };
