@@ -25,6 +25,7 @@ const COMMANDS = {
   archive: async () => (await import("./commands/archive.ts")).archive,
   tail: async () => (await import("./commands/tail.ts")).tail,
   ca: async () => (await import("./commands/ca.ts")).ca,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
 } as const;
 
 /** Only the command that is named is loaded: all of them take four times as long. Without a name, all, for the help. */

@@ -84,11 +84,16 @@ function ofTheMoment(status: number, reason: string): boolean {
   return status >= 500 && reason !== "notImplemented";
 }
 
+/** BigQuery does not take the token: so it would not take it for any statement. */
+export class TokenRefused extends Error {
+  override readonly name = "TokenRefused";
+}
+
 /**
  * Asks BigQuery for its verdict. This is the only place that sends a dry run, and it can send nothing else: the job's
  * `dryRun` (REST reference, `JobConfiguration`) is set here, and nothing that was recorded stands beside it.
  *
- * @throws {Error} when BigQuery cannot be reached, or does not take the token.
+ * @throws {TokenRefused} {Error} when BigQuery cannot be reached.
  */
 export async function askForVerdict(
   { project, location, query }: DryRun,
@@ -102,7 +107,9 @@ export async function askForVerdict(
   const answer = summarizeAnswer("jobs.insert", status, undefined, body);
   const { error, statementType, totalBytesProcessed: bytes } = answer ?? {};
   if (status === 401)
-    throw new Error(`BigQuery at ${origin} does not take the configured credential: ${error?.message}`);
+    throw new TokenRefused(
+      `BigQuery at ${origin} does not take the configured credential: ${error?.message}`,
+    );
   if (error !== undefined && !ofTheMoment(status, error.reason)) return { would: "fail", ...error };
   if (error !== undefined || answer === undefined || status >= 300) {
     return {

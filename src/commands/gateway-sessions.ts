@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import type { AgentFacts, SessionRoutesOptions } from "../control/session-routes.ts";
 import { SessionService } from "../control/session-service.ts";
 import { SharedLog } from "../delivery/kafka/shared-log.ts";
+import { SESSION_STATE_TYPE } from "../delivery/records/headers.ts";
 import { RefusedIdentities } from "../identity/refused-identities.ts";
 import { SessionLedger } from "../identity/session-ledger.ts";
 import { principalOf } from "../identity/session-state.ts";
@@ -58,7 +59,7 @@ export async function openSessions(config: Config, log: Logger): Promise<Gateway
         new SharedLog({
           kafka,
           topic: kafka.topics.control,
-          type: "dev.bqtape.session.state",
+          type: SESSION_STATE_TYPE,
           reader,
           log: (level, message, details) => log[level](details, message),
         }),

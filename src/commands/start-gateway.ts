@@ -4,13 +4,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Archive, readCheckpoints, startArchive } from "../archive/archive.ts";
 import { openMasterKey } from "../archive/encryption/master-key.ts";
+import { checkIdentity } from "../config/check-identity.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl, createMetricsListener } from "../control/server.ts";
 import { type Delivery, startDelivery } from "../delivery/delivery.ts";
-import { isLoopback } from "../identity/loopback.ts";
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
@@ -260,20 +260,5 @@ async function lockDataDir(dataDir: string): Promise<DataDirectoryLock> {
         `another gateway is using dataDir ${dataDir}: stop it, or give this one a directory of its own`,
       );
     }
-  }
-}
-
-/** Without a way to know who asks, nobody is served; and what knows nobody must not be reachable from elsewhere. */
-function checkIdentity({ identity, proxy }: Config): void {
-  if (!identity.loopback && identity.oidc === undefined) {
-    throw new ConfigError(
-      "nobody could be identified: name your identity provider in identity.oidc, or set identity.loopback: true to serve the processes of this machine",
-    );
-  }
-  const { host } = proxy.listen;
-  if (identity.loopback && host !== "localhost" && !isLoopback(host)) {
-    throw new ConfigError(
-      `identity.loopback goes with a proxy.listen on loopback, such as 127.0.0.1:8080, not on ${host}`,
-    );
   }
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, type ConfigProblem } from "./errors.ts";
 import { configSchema } from "./schema.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -18,18 +18,35 @@ const OTHERS: ReadonlySet<string> = new Set([
  * @throws {ConfigError} for a variable that names no key.
  */
 export function overlayEnvironment(file: JsonObject, environment: NodeJS.ProcessEnv): JsonObject {
-  const named = configKeys().filter((path) => !path.includes(EACH));
-  const keys = new Map(named.map((path) => [variableName(path), path]));
+  const { keys, unknown } = readVariables(environment);
+  const [first] = unknown;
+  if (first !== undefined) throw new ConfigError(`${first.what}. ${first.fix}`);
   const result = structuredClone(file);
-  // Shorter names first, so that BQTAPE_CREDENTIAL_FILE refines what BQTAPE_CREDENTIAL has set.
+  for (const { path, value } of keys) set(result, path, parse(value));
+  return result;
+}
+
+/** A variable that begins with BQTAPE_ and names nothing. */
+export interface UnknownVariable extends ConfigProblem {
+  readonly name: string;
+}
+
+/** What the environment says of the configuration, shorter names first: BQTAPE_CREDENTIAL_FILE refines what BQTAPE_CREDENTIAL has set. */
+export function readVariables(environment: NodeJS.ProcessEnv): {
+  readonly keys: readonly { readonly path: readonly string[]; readonly value: string }[];
+  readonly unknown: readonly UnknownVariable[];
+} {
+  const named = configKeys().filter((path) => !path.includes(EACH));
+  const known = new Map(named.map((path) => [variableName(path), path]));
+  const keys: { path: readonly string[]; value: string }[] = [];
+  const unknown: UnknownVariable[] = [];
   for (const [name, value] of Object.entries(environment).sort(([a], [b]) => a.length - b.length)) {
     if (!name.startsWith("BQTAPE_") || OTHERS.has(name) || value === undefined) continue;
-    const path = keys.get(name);
-    if (path === undefined)
-      throw new ConfigError(`${name} is no configuration key of bqtape. ${nearest(name, keys)}`);
-    set(result, path, parse(value));
+    const path = known.get(name);
+    if (path !== undefined) keys.push({ path, value });
+    else unknown.push({ name, what: `${name} is no configuration key of bqtape`, fix: nearest(name, known) });
   }
-  return result;
+  return { keys, unknown };
 }
 
 export function variableName(path: readonly string[]): string {

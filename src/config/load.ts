@@ -6,7 +6,7 @@ import { type ArchiveConfig, archiveSchema } from "./archive.ts";
 import { credentialWithAbsolutePaths } from "./credential.ts";
 import type { ArchivePlace } from "./data-dir.ts";
 import { configKeys, EACH, overlayEnvironment } from "./environment.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, type ConfigProblem } from "./errors.ts";
 import type { IdentityConfig } from "./identity.ts";
 import type { KafkaConfig } from "./kafka.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -22,13 +22,13 @@ export interface LoadOptions {
  * Reads the configuration file, lays the environment over it, checks all of it. Relative paths in the file are relative to
  * the file, elsewhere to the working directory.
  *
- * @throws {ConfigError} naming key, value and fix, for the first thing that is wrong.
+ * @throws {ConfigError} naming key, value and fix, of all that is wrong with the file, or of the first variable that names no key.
  */
 export async function loadConfig({ file, environment = process.env }: LoadOptions): Promise<Config> {
   const written = file === undefined ? {} : await readYaml(file);
   const values = overlayEnvironment(written, environment);
   const parsed = configSchema.safeParse(values, { reportInput: true });
-  if (!parsed.success) throw new ConfigError(explain(parsed.error, file));
+  if (!parsed.success) throw explain(parsed.error, file);
   return withAbsolutePaths(parsed.data, file === undefined ? process.cwd() : dirname(resolve(file)));
 }
 
@@ -51,7 +51,7 @@ export async function readArchivePlace(options: {
   }
   const { archive = {} } = overlayEnvironment({}, process.env);
   const parsed = archiveSchema.safeParse(archive, { reportInput: true });
-  if (!parsed.success) throw new ConfigError(explain(parsed.error, undefined, ["archive"]));
+  if (!parsed.success) throw explain(parsed.error, undefined, ["archive"]);
   return {
     dataDir: resolve(dataDir ?? process.env.BQTAPE_DATA_DIR ?? "data"),
     archive: archiveWithAbsolutePaths(parsed.data, process.cwd()),
@@ -81,13 +81,23 @@ async function readYaml(file: string): Promise<Record<string, never>> {
 }
 
 /** @param within where in the configuration what was parsed lies. */
-function explain(error: z.ZodError, file: string | undefined, within: readonly PropertyKey[] = []): string {
+function explain(
+  error: z.ZodError,
+  file: string | undefined,
+  within: readonly PropertyKey[] = [],
+): ConfigError {
   const where = file === undefined ? "configuration" : `configuration file ${file}`;
-  return error.issues
+  const issues = error.issues
     .flatMap(innermost)
-    .map((issue) => ({ ...issue, path: [...within, ...issue.path] }))
-    .map((issue) => `${where}: ${explainIssue(issue)}`)
-    .join("\n");
+    .map((issue) => ({ ...issue, path: [...within, ...issue.path] }));
+  const told = issues.map(explainIssue);
+  const message = told.map(({ what, stop, fix }) => `${where}: ${what}${stop} ${fix}.`).join("\n");
+  return new ConfigError(message, { problems: told.map(({ what, fix }) => ({ what, fix })) });
+}
+
+/** A problem, and what stands between its halves in a message. */
+interface ToldProblem extends ConfigProblem {
+  readonly stop: "." | ":";
 }
 
 /** Of a value that may be of several kinds, what is wrong with it as the kind that it is. */
@@ -98,7 +108,7 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return chosen.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(innermost);
 }
 
-function explainIssue(issue: z.core.$ZodIssue): string {
+function explainIssue(issue: z.core.$ZodIssue): ToldProblem {
   const path = issue.path.map(String);
   const key = path.join(".");
   if (issue.code === "unrecognized_keys") {
@@ -112,19 +122,22 @@ function explainIssue(issue: z.core.$ZodIssue): string {
     const secret = issue.keys.find((name) => known.includes(`${name}File`) && known.includes(`${name}Env`));
     if (secret !== undefined) return explainSecret([...path, secret].join("."));
     const unknown = issue.keys.map((name) => `"${[...path, name].join(".")}"`).join(", ");
-    return `unknown key ${unknown}. Remove it; known here: ${known.join(", ")}.`;
+    return { what: `unknown key ${unknown}`, stop: ".", fix: `Remove it; known here: ${known.join(", ")}` };
   }
   const fix = expectation(issue);
-  if (issue.input === undefined) return `"${key}" is missing: ${fix}.`;
-  return `"${key}" is ${JSON.stringify(issue.input)}: ${fix}.`;
+  const is = issue.input === undefined ? "missing" : JSON.stringify(issue.input);
+  return { what: `"${key}" is ${is}`, stop: ":", fix };
 }
 
 /** A secret where only its whereabouts may be; the message does not repeat it. */
-function explainSecret(key: string): string {
-  return (
-    `"${key}" would put a secret in clear text here. Write it to a file that only bqtape can read and name that in ` +
-    `"${key}File", or name an environment variable that holds it in "${key}Env".`
-  );
+function explainSecret(key: string): ToldProblem {
+  return {
+    what: `"${key}" would put a secret in clear text here`,
+    stop: ".",
+    fix:
+      `Write it to a file that only bqtape can read and name that in "${key}File", ` +
+      `or name an environment variable that holds it in "${key}Env"`,
+  };
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

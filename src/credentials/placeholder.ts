@@ -31,6 +31,11 @@ export function sessionEmail(session: string): string {
   return `${session.toLowerCase().replace(/[^a-z0-9_-]/g, "-")}@${DOMAIN}`;
 }
 
+/** Whether a service account is an agent's placeholder. */
+export function isPlaceholder(email: string): boolean {
+  return email.endsWith(`@${DOMAIN}`);
+}
+
 /** What a placeholder's file holds. */
 export interface PlaceholderContent {
   readonly email: string;

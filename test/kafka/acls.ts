@@ -1,11 +1,13 @@
 import { Connection, createAclsV3, deleteAclsV3 } from "@platformatic/kafka";
 
 /** Kafka's numbers: org.apache.kafka.common.acl.AclOperation. */
-const OPERATIONS = { Write: 4, Create: 5, Describe: 8, DescribeConfigs: 10 } as const;
+const OPERATIONS = { Read: 3, Write: 4, Create: 5, Describe: 8, DescribeConfigs: 10 } as const;
 export type Operation = keyof typeof OPERATIONS;
 
 const TOPIC = 2 as const;
+const GROUP = 3 as const;
 const LITERAL = 3 as const;
+const PREFIXED = 4 as const;
 const ALLOW = 3 as const;
 
 /** Brokers that let nobody do anything unless it is granted, but those who come through the plain listener. */
@@ -14,11 +16,14 @@ export const AUTHORIZER = {
   "super.users": "User:ANONYMOUS",
 } as const;
 
-export interface Right {
+export type Right = {
   readonly username: string;
   readonly operation: Operation;
-  readonly topic: string;
-}
+} & (
+  | { readonly topic: string }
+  /** Consumer groups that begin so. */
+  | { readonly groups: string }
+);
 
 /** Through the plain listener; brokers go by it at once. */
 export async function grant(port: number, rights: readonly Right[]): Promise<void> {
@@ -29,9 +34,11 @@ export async function revoke(port: number, rights: readonly Right[]): Promise<vo
   await connected(port, (connection) => deleteAclsV3.api.async(connection, rights.map(acl)));
 }
 
-function acl({ username, operation, topic }: Right) {
+function acl({ username, operation, ...resource }: Right) {
   return {
-    ...{ resourceType: TOPIC, resourceName: topic, resourcePatternType: LITERAL },
+    ...("topic" in resource
+      ? { resourceType: TOPIC, resourceName: resource.topic, resourcePatternType: LITERAL }
+      : { resourceType: GROUP, resourceName: resource.groups, resourcePatternType: PREFIXED }),
     ...{ principal: `User:${username}`, host: "*", operation: OPERATIONS[operation], permissionType: ALLOW },
   } as const;
 }

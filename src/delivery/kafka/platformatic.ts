@@ -88,7 +88,8 @@ function toMessage(topic: string, partition: number, { key, value, headers, time
 /** There are some twenty, the same in each record. */
 const headerName = memoize((name) => Buffer.from(name));
 
-function saslOptions(login: Login) {
+/** A login as this library wants it. */
+export function saslOptions(login: Login) {
   if (login.mechanism === "oauthbearer") return { mechanism: "OAUTHBEARER", token: login.token } as const;
   const { mechanism, username, password } = login;
   const names = {

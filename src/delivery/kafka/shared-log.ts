@@ -29,8 +29,10 @@ interface Pending {
   readonly waiting: readonly (() => void)[];
 }
 
-/** Keys of the marks that a reader looks out for: no session is called so. */
-const MARK = "reader/";
+/** Keys of the marks that a reader looks out for: no session is called so, and others than its own it passes over. */
+export const MARK = "reader/";
+/** What begins the names of the groups in which gateways read: each reads all of it, so each has one of its own. */
+export const GROUP_PREFIX = "bqtape-shared-";
 const SOURCE = "bqtape";
 /** Milliseconds between two tries: a revocation must not wait for long once Kafka is back. */
 const AGAIN = 500;
@@ -104,7 +106,7 @@ export class SharedLog {
       {
         kafka,
         topics: [topic],
-        group: `bqtape-shared-${randomUUID()}`,
+        group: GROUP_PREFIX + randomUUID(),
         fromBeginning: true,
         log,
         retry: RETRY,

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Admin } from "kafkajs";
+import type { Admin, ITopicConfig, ITopicMetadata } from "kafkajs";
 import type { KafkaConfig, TopicsConfig } from "../../config/kafka.ts";
 import { MAX_BATCH_BYTES, SinkError } from "../sink.ts";
 import type { KafkaLog } from "./client.ts";
@@ -19,7 +19,15 @@ export interface Topic {
 export type Topics = Readonly<Record<TopicRole, Topic>>;
 export type TopicRole = (typeof ROLES)[number];
 
-const ROLES = ["events", "bodies", "control"] as const;
+export const ROLES = ["events", "bodies", "control"] as const;
+
+/** A topic that is there, as brokers describe it. */
+export interface DescribedTopic {
+  readonly role: TopicRole;
+  readonly name: string;
+  readonly partitions: ITopicMetadata["partitions"];
+  readonly settings: ReadonlyMap<string, string>;
+}
 
 interface Requirements {
   /** Whether only the last record of a key is to be kept. */
@@ -105,24 +113,34 @@ async function createMissing(admin: Admin, config: TopicsConfig): Promise<void> 
   }
   const replicas = config.replicationFactor === -1 ? await defaultReplicas(admin) : config.replicationFactor;
   // One by one: another gateway may make the same ones meanwhile, which is well, and several at once would be one error.
-  for (const role of missing) {
-    const settings = {
-      "cleanup.policy": cleanupPolicy(role),
-      "max.message.bytes": String(MAX_MESSAGE_BYTES),
-      ...(replicas >= REPLICAS_FOR_TWO_IN_SYNC && { "min.insync.replicas": "2" }),
-    };
-    await admin.createTopics({
-      waitForLeaders: false,
-      topics: [
-        {
-          topic: config[role],
-          numPartitions: role === "control" ? 1 : config.partitions,
-          replicationFactor: config.replicationFactor,
-          configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
-        },
-      ],
-    });
-  }
+  for (const role of missing)
+    await admin.createTopics({ waitForLeaders: false, topics: [newTopic(role, config, replicas)] });
+}
+
+/** A topic as records need it. */
+function newTopic(role: TopicRole, config: TopicsConfig, replicas: number): ITopicConfig {
+  const settings = {
+    "cleanup.policy": cleanupPolicy(role),
+    "max.message.bytes": String(MAX_MESSAGE_BYTES),
+    ...(replicas >= REPLICAS_FOR_TWO_IN_SYNC && { "min.insync.replicas": "2" }),
+  };
+  return {
+    topic: config[role],
+    numPartitions: role === "control" ? 1 : config.partitions,
+    replicationFactor: config.replicationFactor,
+    configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
+  };
+}
+
+/**
+ * Whether a topic could be made that is missing: nothing is.
+ *
+ * @returns false when it is there after all.
+ * @throws the brokers' refusal.
+ */
+export async function couldCreate(admin: Admin, config: TopicsConfig, role: TopicRole): Promise<boolean> {
+  const topics = [newTopic(role, config, config.replicationFactor)];
+  return await admin.createTopics({ waitForLeaders: false, validateOnly: true, topics });
 }
 
 /** How many replicas a topic gets that does not say so; 1 where brokers do not tell. */
@@ -144,32 +162,56 @@ async function defaultReplicas(admin: Admin): Promise<number> {
 }
 
 async function check(admin: Admin, config: TopicsConfig, log: KafkaLog): Promise<Topics> {
-  const names = ROLES.map((role) => config[role]);
-  const { topics } = await admin.fetchTopicMetadata({ topics: names });
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: names.map((name) => ({
-      type: ConfigResourceTypes.TOPIC,
-      name,
-      configNames: ["cleanup.policy", "max.message.bytes", "min.insync.replicas"],
-    })),
-  });
-  const checked = ROLES.map((role) => {
-    const name = config[role];
-    const partitions = topics.find((topic) => topic.name === name)?.partitions ?? [];
-    const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
-    const settings = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
-    const maxBatchBytes = checkSettings(role, name, settings);
-    const replicas = Math.min(...partitions.map((partition) => partition.replicas.length));
-    if (replicas >= REPLICAS_FOR_TWO_IN_SYNC && settings.get("min.insync.replicas") === "1")
-      log("warn", `topic ${name} acknowledges what one replica has: set its min.insync.replicas to 2`, {});
+  const described = await describeTopics(admin, config, ROLES);
+  const checked = described.map((topic) => {
+    const maxBatchBytes = checkSettings(topic);
+    const warning = replicasWarning(topic);
+    if (warning !== undefined) log("warn", `${warning.what}: ${warning.mend}`, {});
+    const { role, name, partitions } = topic;
     return [role, { name, partitions: partitions.length, maxBatchBytes }] as const;
   });
   return Object.fromEntries(checked) as Record<TopicRole, Topic>;
 }
 
-/** @returns the bytes of records that a batch may have. */
-function checkSettings(role: TopicRole, name: string, settings: ReadonlyMap<string, string>): number {
+/** Asks brokers about topics. @throws when one of them is missing, or may not be looked at. */
+export async function describeTopics(
+  admin: Admin,
+  config: TopicsConfig,
+  roles: readonly TopicRole[],
+): Promise<DescribedTopic[]> {
+  const names = roles.map((role) => config[role]);
+  const { topics } = await admin.fetchTopicMetadata({ topics: names });
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: SETTINGS })),
+  });
+  return roles.map((role) => {
+    const name = config[role];
+    const partitions = topics.find((topic) => topic.name === name)?.partitions ?? [];
+    const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
+    const settings = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+    return { role, name, partitions, settings };
+  });
+}
+
+const SETTINGS = ["cleanup.policy", "max.message.bytes", "min.insync.replicas", "retention.ms"];
+
+/** What will lose records when a broker is lost; `undefined` when nothing will. */
+export function replicasWarning({
+  name,
+  partitions,
+  settings,
+}: DescribedTopic): { readonly what: string; readonly mend: string } | undefined {
+  const replicas = Math.min(...partitions.map((partition) => partition.replicas.length));
+  if (replicas < REPLICAS_FOR_TWO_IN_SYNC || settings.get("min.insync.replicas") !== "1") return undefined;
+  return {
+    what: `topic ${name} acknowledges what one replica has`,
+    mend: "set its min.insync.replicas to 2",
+  };
+}
+
+/** @returns the bytes of records that a batch may have. @throws {SinkError} when settings would lose records. */
+export function checkSettings({ role, name, settings }: DescribedTopic): number {
   const { compacted, largestRecord } = REQUIREMENTS[role];
   const policy = settings.get("cleanup.policy") ?? "";
   if (policy.split(",").includes("compact") !== compacted) {

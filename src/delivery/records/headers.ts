@@ -64,6 +64,8 @@ export const BODY_CONTENT_TYPE = "application/octet-stream";
 
 const TYPE_PREFIX = "dev.bqtape.";
 export const BODY_TYPE = `${TYPE_PREFIX}body`;
+/** Of all records of the control topic. */
+export const SESSION_STATE_TYPE = `${TYPE_PREFIX}session.state`;
 
 /** What an event tells; `ce_type` is this behind `dev.bqtape.`. */
 export const EVENT_NAMES = [

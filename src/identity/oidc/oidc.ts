@@ -42,7 +42,7 @@ export class Oidc {
     const verified = new Lru<string, IdToken>(MAX_VERIFIED);
     const issuers: Issuer[] = [];
     for (const config of configs) {
-      const ca = await trusted(config.caFile);
+      const ca = await trustedProvider(config.caFile);
       const dispatcher = new Agent({ connect: { ca, timeout: 5_000 } });
       agents.push(dispatcher);
       issuers.push(new Issuer(config, { dispatcher, onError, onChange: () => verified.clear() }));
@@ -110,7 +110,8 @@ function issuerOf(token: string): string | undefined {
   }
 }
 
-async function trusted(caFile: string | undefined): Promise<string[] | undefined> {
+/** The authorities that a provider's certificate may be of: the public ones, where none is named, and those of the file. */
+export async function trustedProvider(caFile: string | undefined): Promise<string[] | undefined> {
   if (caFile === undefined) return undefined;
   try {
     return [...rootCertificates, await readFile(caFile, "utf8")];
