@@ -37,6 +37,10 @@ const COMMANDS: readonly CommandLine[] = [
         assert.deepEqual(client, { requestSha256, responseSha256 });
     },
   },
+  {
+    args: (config) => ["doctor", "--config", config, "--only", "config,certificates,dns", "--json"],
+    prints: (stdout) => assert.equal((JSON.parse(stdout) as { ok: boolean }).ok, true),
+  },
 ];
 
 test("the package, installed globally where nothing of the tree is", { timeout: 300_000 }, async (t) => {
