@@ -15,6 +15,7 @@ import { Upstream } from "../gateway/upstream.ts";
 import type { Identify } from "../identity/identify.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { Sessions } from "../identity/sessions.ts";
+import { exchangeLine } from "../logging/exchange-line.ts";
 import { RelayMeter } from "../metrics/relay-meter.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { Journal } from "../recording/journal.ts";
@@ -62,7 +63,7 @@ export interface Relay {
   /** What this relay has done in a session. */
   count(session: string): SessionCount;
   /**
-   * Takes over what can change while it runs: tunnels, credential and authority. Connections that are open go on.
+   * Takes over what can change while it runs: tunnels, credential, authority, whether exchanges are logged. Connections that are open go on.
    *
    * @throws when something in the new configuration cannot be used; then nothing has changed.
    */
@@ -115,6 +116,8 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     onEnd(ended) {
       counts.add(ended);
       meter.exchangeEnded(ended);
+      if (current.config.log.exchanges && log.isLevelEnabled("info"))
+        log.info(exchangeLine(ended), "exchange");
     },
     onUnrecorded(error) {
       meter.metrics.unrecorded.inc();

@@ -3,6 +3,7 @@ import { archiveSchema } from "./archive.ts";
 import { credentialSchema } from "./credential.ts";
 import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
+import { logSchema } from "./log.ts";
 import { byteSize, duration, fileName, httpOrigin } from "./values.ts";
 
 /*
@@ -91,6 +92,7 @@ const sections = z.strictObject({
     })
     .prefault({})
     .describe("for Prometheus"),
+  log: logSchema.prefault({}).describe("what is told on standard output, as lines of JSON"),
   dataDir: z
     .string()
     .min(1)
