@@ -84,6 +84,7 @@ function changedForNextStart(before: Config, after: Config): string[] {
     recording,
     kafka,
     archive,
+    tracing,
   }: Config) => ({
     "proxy.listen": proxy.listen,
     "proxy.advertise": proxy.advertise,
@@ -97,6 +98,7 @@ function changedForNextStart(before: Config, after: Config): string[] {
     recording,
     kafka,
     archive,
+    tracing,
   });
   const [old, next] = [fixed(before), fixed(after)];
   return Object.entries(next).flatMap(([key, value]) =>

@@ -4,6 +4,7 @@ import { credentialSchema } from "./credential.ts";
 import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
 import { logSchema } from "./log.ts";
+import { tracingSchema } from "./tracing.ts";
 import { byteSize, duration, fileName, httpOrigin } from "./values.ts";
 
 /*
@@ -93,6 +94,9 @@ const sections = z.strictObject({
     .prefault({})
     .describe("for Prometheus"),
   log: logSchema.prefault({}).describe("what is told on standard output, as lines of JSON"),
+  tracing: tracingSchema
+    .optional()
+    .describe("spans of exchanges, for a receiver of OpenTelemetry's; absent: none"),
   dataDir: z
     .string()
     .min(1)

@@ -13,6 +13,7 @@ import { type Serve, startUpstream } from "../support/upstream.ts";
 
 const OPTIONS = { timeout: 60_000 } as const;
 const QUERY = "/bigquery/v2/projects/shop/queries";
+const LIST = "/bigquery/v2/projects";
 
 type ConfigInput = ReturnType<typeof testConfig>;
 
@@ -170,7 +171,7 @@ test("the level changes in every process while the gateway runs", OPTIONS, async
   const log = { level: "info" } as const;
   const { gateway, write, target } = await served(t, { proxy: { listen: "127.0.0.1:0", workers: 2 }, log });
   const many = async (): Promise<void> => {
-    for (let index = 0; index < 8; index += 1) await ask(target, { path: QUERY, session: "mine" });
+    for (let index = 0; index < 8; index += 1) await ask(target, { path: LIST, session: "mine" });
   };
   await many();
   for (let index = 0; index < 8; index += 1) await gateway.logged("exchange");
@@ -191,11 +192,11 @@ test("the level changes in every process while the gateway runs", OPTIONS, async
 
 test("without log.exchanges exchanges are not logged, and everything else is", OPTIONS, async (t) => {
   const { gateway, write, target } = await served(t, { log: { exchanges: false } });
-  await ask(target, { path: QUERY, session: "mine" });
+  await ask(target, { path: LIST, session: "mine" });
   write({ log: { exchanges: true } });
   gateway.process.kill("SIGHUP");
   await gateway.logged("reloaded the configuration");
-  await ask(target, { path: QUERY, session: "mine" });
+  await ask(target, { path: LIST, session: "mine" });
   await gateway.stop();
   assert.equal(exchangesIn(gateway).length, 1);
   await gateway.logged("stopped");
