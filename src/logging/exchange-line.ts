@@ -70,10 +70,15 @@ export function exchangeLine(ended: EndedExchange): ExchangeLine {
     requestBytes: end.request.bytes,
     responseBytes: end.response.bytes,
     phases: end.phases,
-    addedLatency: addedLatency(ended),
+    addedLatency: rounded(addedLatency(ended)),
     credential: end.credential,
     trace: traceIdOf(ended),
   };
+}
+
+/** To the microsecond, as phases are. */
+function rounded(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.round(milliseconds * 1_000) / 1_000;
 }
 
 function written(source: Source | undefined): string | undefined {

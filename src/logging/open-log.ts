@@ -8,6 +8,9 @@ const MAX_WAITING = 4 * 1024 * 1024;
  * torn by another's line.
  */
 const MAX_WRITE = 4_096;
+/** Bytes that are worth a write, which takes half of what a line costs; and milliseconds after which fewer are, too. */
+const WORTH_WRITING = 3_000;
+const PATIENCE = 100;
 
 export interface LogOptions {
   readonly level: LogConfig["level"];
@@ -17,7 +20,8 @@ export interface LogOptions {
 
 /**
  * A process's one log: lines of JSON on standard output. Written beside the traffic: a reader that has stopped reading holds
- * up nothing, and loses lines; how many is said when it reads again.
+ * up nothing, and loses lines; how many is said when it reads again. They are gathered for a moment, and written before the
+ * process ends; one that is killed loses what it has gathered.
  */
 export function openLog({ level, worker }: LogOptions): Logger {
   const destination = pino.destination({
@@ -25,6 +29,8 @@ export function openLog({ level, worker }: LogOptions): Logger {
     sync: false,
     maxLength: MAX_WAITING,
     maxWrite: MAX_WRITE,
+    minLength: WORTH_WRITING,
+    periodicFlush: PATIENCE,
   });
   const log = pino({ level }, destination).child(worker === undefined ? {} : { worker });
   let dropped = 0;
