@@ -31,12 +31,13 @@ function refused(authority: string): EndedExchange {
     },
     statement: false,
     agentWait: 0,
+    upstreamWait: undefined,
   };
 }
 
 test("the documentation has each field of a line, and no other", () => {
   const page = readFileSync(new URL("../../docs/tracing-and-logs.md", import.meta.url), "utf8");
-  const [, table = ""] = /\| field \|.*\n([^]*?)\n\n/.exec(page) ?? [];
+  const [, table = ""] = /\| field \|[^\n]*\n(.*?)\n\n/s.exec(page) ?? [];
   const documented = table.split("\n").flatMap((row) => row.split("|")[1]?.match(/[a-zA-Z]+/g) ?? []);
   assert.deepEqual(documented.sort(), Object.keys(exchangeLine(refused(HEAD.authority))).sort());
 });
@@ -68,6 +69,7 @@ test("a name as long as a body is cut", () => {
     end,
     statement: false,
     agentWait: 0,
+    upstreamWait: undefined,
   });
   assert.equal(line.table, `${"t".repeat(1_024)}…`);
   assert.equal(line.project, "shop");
