@@ -13,6 +13,8 @@ export interface Measured {
   readonly credentials: () => Credentials;
   /** When each provider's keys were fetched last, in milliseconds since the epoch. */
   readonly keysFetchedAt: () => ReadonlyMap<string, number | undefined>;
+  /** Of a relay that traces. */
+  readonly spans: () => { readonly exported: number; readonly dropped: number } | undefined;
   /** When the authority's certificate ends. */
   readonly authorityEnds: () => Date;
 }
@@ -30,10 +32,20 @@ export function measure(meter: RelayMeter, measured: Measured): void {
     showCount(metrics.journalAppendedBytes, [[label, journal.position]]);
     metrics.certificateExpiry.set({ certificate: "authority" }, measured.authorityEnds().getTime() / 1_000);
     showCredentials();
+    showSpans();
     for (const [issuer, fetchedAt] of measured.keysFetchedAt()) {
       if (fetchedAt !== undefined) metrics.jwksFetched.set({ issuer }, fetchedAt / 1_000);
     }
   });
+
+  function showSpans(): void {
+    const spans = measured.spans();
+    if (spans === undefined) return;
+    showCount(metrics.spans, [
+      [{ result: "exported" }, spans.exported],
+      [{ result: "dropped" }, spans.dropped],
+    ]);
+  }
 
   function showCredentials(): void {
     const all = measured.credentials().all;

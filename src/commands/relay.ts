@@ -15,6 +15,7 @@ import { Upstream } from "../gateway/upstream.ts";
 import type { Identify } from "../identity/identify.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { Sessions } from "../identity/sessions.ts";
+import { exchangeLine } from "../logging/exchange-line.ts";
 import { RelayMeter } from "../metrics/relay-meter.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { Journal } from "../recording/journal.ts";
@@ -26,6 +27,7 @@ import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
 import { listening } from "./listening.ts";
 import { openRelayIdentity } from "./relay-identity.ts";
 import { measure } from "./relay-metrics.ts";
+import { openRelayTracing } from "./relay-tracing.ts";
 import { tokenRequests, trustedUpstream } from "./upstream-trust.ts";
 import { VERSION } from "./version.ts";
 
@@ -62,7 +64,8 @@ export interface Relay {
   /** What this relay has done in a session. */
   count(session: string): SessionCount;
   /**
-   * Takes over what can change while it runs: tunnels, credential and authority. Connections that are open go on.
+   * Takes over what can change while it runs: tunnels, credential, authority, whether exchanges are logged. Connections that
+   * are open go on.
    *
    * @throws when something in the new configuration cannot be used; then nothing has changed.
    */
@@ -101,6 +104,10 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   let current = await open(config);
   const { placeholder } = await openAgentFiles({ authority: await openGatewayAuthority(config), config });
 
+  const run = uuidv7();
+  const tracing = await openRelayTracing(config.tracing, run, log);
+  starting.defer(() => tracing?.close());
+
   const { journal: name, after, end, acknowledged, onSeen } = options;
   const directory = journalDirectory(config.dataDir, name);
   const { maxBytes } = config.recording.journal;
@@ -112,9 +119,13 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   const signer = await SigningKeys.open(keysDirectory(config.dataDir));
   const recorder = new Recorder({
     ...{ journal, commitRequest, releaseResponse },
+    beginTrace: tracing === undefined ? undefined : (traceparent) => tracing.begin(traceparent),
     onEnd(ended) {
       counts.add(ended);
       meter.exchangeEnded(ended);
+      tracing?.ended(ended);
+      if (current.config.log.exchanges && log.isLevelEnabled("info"))
+        log.info(exchangeLine(ended), "exchange");
     },
     onUnrecorded(error) {
       meter.metrics.unrecorded.inc();
@@ -124,7 +135,6 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     onError: (error) => log.error({ err: error }, "the key that signs recordings cannot be read anew"),
   });
   starting.defer(() => recorder.close());
-  const run = uuidv7();
   const { truncatedBytes } = journal.recovery;
   if (truncatedBytes > 0) log.warn({ truncatedBytes }, "cut off what the last run left half written");
   recorder.note({
@@ -142,6 +152,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
   starting.defer(() => identity.close());
   measure(meter, {
     ...{ name, journal, maxBytes, sessions },
+    spans: () => tracing?.counts,
     credentials: () => current.credentials,
     keysFetchedAt: () => identity.keysFetchedAt(),
     authorityEnds: () => current.authorityEnds,

@@ -10,8 +10,8 @@ import type { RunningGateway } from "./start-gateway.ts";
 const LOOK_INTERVAL = 1_000;
 
 /**
- * Has the gateway take its configuration anew on SIGHUP, and when the file, or the authority or key that it names, changes.
- * What cannot be used is refused in the log, and the old configuration stays.
+ * Has the gateway take its configuration anew on SIGHUP, and when the file, or the authority or key that it names, changes;
+ * the log's level with it. What cannot be used is refused in the log, and the old configuration stays.
  *
  * @returns what ends the watching.
  */
@@ -28,6 +28,7 @@ export function reloadOnChange(
       try {
         const next = await loadConfig({ file });
         await gateway.reload(next);
+        log.level = next.log.level;
         const waiting = changedForNextStart(current, next);
         if (waiting.length > 0) log.warn({ keys: waiting }, "these keys take effect at the next start");
         unwatch(current);
@@ -83,6 +84,7 @@ function changedForNextStart(before: Config, after: Config): string[] {
     recording,
     kafka,
     archive,
+    tracing,
   }: Config) => ({
     "proxy.listen": proxy.listen,
     "proxy.advertise": proxy.advertise,
@@ -96,6 +98,7 @@ function changedForNextStart(before: Config, after: Config): string[] {
     recording,
     kafka,
     archive,
+    tracing,
   });
   const [old, next] = [fixed(before), fixed(after)];
   return Object.entries(next).flatMap(([key, value]) =>

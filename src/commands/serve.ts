@@ -1,6 +1,6 @@
-import pino from "pino";
 import type { CommandModule } from "yargs";
 import { loadConfig } from "../config/load.ts";
+import { openLog } from "../logging/open-log.ts";
 import { hostPort } from "./host-port.ts";
 import { reloadOnChange } from "./reload.ts";
 
@@ -22,8 +22,8 @@ export const serve: CommandModule<object, Arguments> = {
       process.once("SIGINT", resolve);
     });
     const { startGateway } = await import("./start-gateway.ts");
-    const log = pino();
     const config = await loadConfig({ file });
+    const log = openLog({ level: config.log.level });
     const gateway = await startGateway(config, log);
     const proxy = hostPort(gateway.proxy);
     log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");

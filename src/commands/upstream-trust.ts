@@ -3,23 +3,32 @@ import { createSecureContext, rootCertificates, type SecureContext } from "node:
 import { Agent } from "undici";
 import { ConfigError } from "../config/errors.ts";
 
-/**
- * The usual roots, and besides them the certificates of upstream.caFile. Made once: Node would make one for each connection
- * by itself, and parse all roots for it; that is 3 ms, and 0.8 MiB that V8 knows nothing of and so is slow to collect.
- *
- * @throws {ConfigError} when the file cannot be read.
- */
-export async function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
-  if (caFile === undefined) return createSecureContext();
-  return createSecureContext({ ca: [...rootCertificates, await readAuthorities(caFile)] });
+/** @throws {ConfigError} when upstream.caFile cannot be read. */
+export function trustedUpstream(caFile: string | undefined): Promise<SecureContext> {
+  return trusted(caFile, "upstream.caFile");
 }
 
-/** @throws {ConfigError} when the file cannot be read. */
-export async function readAuthorities(caFile: string): Promise<string> {
+/**
+ * The usual roots, and besides them the certificates of a file. Made once: Node would make one for each connection by itself,
+ * and parse all roots for it; that is 3 ms, and 0.8 MiB that V8 knows nothing of and so is slow to collect.
+ *
+ * @param key of the configuration that names the file.
+ * @throws {ConfigError} when the file cannot be read.
+ */
+export async function trusted(caFile: string | undefined, key: string): Promise<SecureContext> {
+  if (caFile === undefined) return createSecureContext();
+  return createSecureContext({ ca: [...rootCertificates, await readAuthorities(caFile, key)] });
+}
+
+/**
+ * @param key of the configuration that names the file.
+ * @throws {ConfigError} when the file cannot be read.
+ */
+export async function readAuthorities(caFile: string, key = "upstream.caFile"): Promise<string> {
   try {
     return await readFile(caFile, "utf8");
   } catch (cause) {
-    throw new ConfigError(`upstream.caFile ${caFile} cannot be read: ${String(cause)}`, { cause });
+    throw new ConfigError(`${key} ${caFile} cannot be read: ${String(cause)}`, { cause });
   }
 }
 

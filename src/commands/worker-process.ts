@@ -1,5 +1,6 @@
-import pino from "pino";
+import type { Logger } from "pino";
 import type { SessionState } from "../identity/session-state.ts";
+import { openLog } from "../logging/open-log.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { NOTHING_DONE } from "../recording/session-counts.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
@@ -15,10 +16,10 @@ import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 const TELL_INTERVAL = 10;
 
 tuneGarbageCollection();
-const log = pino();
 const end = new SharedArrayBuffer(8);
 const acknowledged = new SharedArrayBuffer(8);
 const written = new BigInt64Array(end);
+let log: Logger | undefined;
 let relay: Relay | undefined;
 
 function tell(message: FromWorker): void {
@@ -43,7 +44,8 @@ async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
     const shared = { end, acknowledged, onSeen: tellSeen };
-    relay = await startRelay(config, log.child({ worker: journal }), { journal, after, ...shared });
+    log = openLog({ level: config.log.level, worker: journal });
+    relay = await startRelay(config, log, { journal, after, ...shared });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;
@@ -74,6 +76,7 @@ async function lead(message: ToWorker): Promise<void> {
     case "reload":
       try {
         await relay?.reload(message.config);
+        if (log !== undefined) log.level = message.config.log.level;
         return tell({ type: "reloaded" });
       } catch (error) {
         return tell({ type: "reloaded", refused: error instanceof Error ? error.message : String(error) });
@@ -105,7 +108,7 @@ function leave(): void {
 
 process.on("message", (message: ToWorker) => {
   lead(message).catch((error: unknown) => {
-    log.error({ err: error }, "a worker cannot go on");
+    log?.error({ err: error }, "a worker cannot go on");
     tell({ type: "failed", message: error instanceof Error ? error.message : String(error) });
     process.exitCode = 1;
     process.disconnect();

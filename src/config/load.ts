@@ -150,12 +150,13 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { credential, upstream, kafka, identity, archive, metrics } = config;
+  const { credential, upstream, kafka, identity, archive, metrics, tracing } = config;
   return {
     ...config,
     archive: archiveWithAbsolutePaths(archive, base),
     identity: identityWithAbsolutePaths(identity, base),
     ...(kafka !== undefined && { kafka: kafkaWithAbsolutePaths(kafka, base) }),
+    ...(tracing !== undefined && { tracing: filesWithAbsolutePaths(tracing, base) }),
     metrics: {
       ...metrics,
       ...(metrics.tokenFile !== undefined && { tokenFile: resolve(base, metrics.tokenFile) }),
@@ -192,18 +193,20 @@ function identityWithAbsolutePaths(identity: IdentityConfig, base: string): Iden
   };
 }
 
-/** Keys that end in `File` name files. */
 function kafkaWithAbsolutePaths(kafka: KafkaConfig, base: string): KafkaConfig {
-  const absolute = <T extends object>(section: T): T =>
-    Object.fromEntries(
-      Object.entries(section).map(([key, value]) => [
-        key,
-        key.endsWith("File") && typeof value === "string" ? resolve(base, value) : value,
-      ]),
-    ) as T;
   return {
     ...kafka,
-    ...(kafka.tls !== undefined && { tls: absolute(kafka.tls) }),
-    ...(kafka.sasl !== undefined && { sasl: absolute(kafka.sasl) }),
+    ...(kafka.tls !== undefined && { tls: filesWithAbsolutePaths(kafka.tls, base) }),
+    ...(kafka.sasl !== undefined && { sasl: filesWithAbsolutePaths(kafka.sasl, base) }),
   };
+}
+
+/** Keys that end in `File` name files. */
+function filesWithAbsolutePaths<T extends object>(section: T, base: string): T {
+  return Object.fromEntries(
+    Object.entries(section).map(([key, value]) => [
+      key,
+      key.endsWith("File") && typeof value === "string" ? resolve(base, value) : value,
+    ]),
+  ) as T;
 }

@@ -3,6 +3,8 @@ import { archiveSchema } from "./archive.ts";
 import { credentialSchema } from "./credential.ts";
 import { identitySchema } from "./identity.ts";
 import { kafkaSchema } from "./kafka.ts";
+import { logSchema } from "./log.ts";
+import { tracingSchema } from "./tracing.ts";
 import { byteSize, duration, fileName, httpOrigin } from "./values.ts";
 
 /*
@@ -91,6 +93,10 @@ const sections = z.strictObject({
     })
     .prefault({})
     .describe("for Prometheus"),
+  log: logSchema.prefault({}).describe("what is told on standard output, as lines of JSON"),
+  tracing: tracingSchema
+    .optional()
+    .describe("spans of exchanges, for a receiver of OpenTelemetry's; absent: none"),
   dataDir: z
     .string()
     .min(1)

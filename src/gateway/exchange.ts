@@ -65,7 +65,11 @@ export async function serveExchange(
   connection: Connection,
   agent: AgentSide,
 ): Promise<void> {
-  const recording = parts.recorder.exchange(connection.session);
+  const { traceparent } = agent.request.headers;
+  const recording = parts.recorder.exchange(
+    connection.session,
+    typeof traceparent === "string" ? traceparent : undefined,
+  );
   const waits = new Waits(parts.meter.pauses, recording);
   const held = new HeldBody(parts.budget, parts.limits, waits);
   const interruption = new Interruption();
@@ -177,7 +181,7 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
   const { parts, connection, agent, recording, interruption, waits } = exchange;
   const { method, target, rawHeaders, headers, grpc } = agent.request;
   const { host, port } = connection.authority;
-  const forwarded = requestHeaders(rawHeaders, `Bearer ${token}`);
+  const forwarded = requestHeaders(rawHeaders, `Bearer ${token}`, recording.trace);
   const length = headers["content-length"];
   if (more && !grpc && length !== undefined) forwarded.push("content-length", length);
   const answer = parts.upstream.send(

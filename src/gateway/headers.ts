@@ -1,5 +1,6 @@
 import { memoize } from "../recording/memoize.ts";
 import { isSecretHeader } from "../recording/redact.ts";
+import type { ExchangeTrace } from "../tracing/trace-context.ts";
 
 /** Names others that are of this hop only. */
 const CONNECTION = "connection";
@@ -37,24 +38,44 @@ const reachOf = memoize((name): Reach => {
 /**
  * What of an agent's headers goes upstream, as a flat list: no hop-by-hop header, none that `Connection` names, no
  * credential of any kind, then the gateway's own.
+ *
+ * @param trace says what upstream is told of it; absent: what the agent says.
  */
-export function requestHeaders(raw: readonly string[], authorization: string): string[] {
-  const kept = endToEnd(raw, "request");
-  kept.push("authorization", authorization);
+export function requestHeaders(
+  raw: readonly string[],
+  authorization: string,
+  trace?: Pick<ExchangeTrace, "traceparent" | "parentId">,
+): string[] {
+  if (trace?.traceparent === undefined) {
+    const kept = endToEnd(raw, "request");
+    kept.push("authorization", authorization);
+    return kept;
+  }
+  // What tools note in a trace's `tracestate` goes with that trace (W3C Trace Context, section 3.3).
+  const kept = endToEnd(raw, "request", trace.parentId === undefined ? TRACE : TRACEPARENT);
+  kept.push("authorization", authorization, "traceparent", trace.traceparent);
   return kept;
 }
+
+const TRACEPARENT: ReadonlySet<string> = new Set(["traceparent"]);
+const TRACE: ReadonlySet<string> = new Set(["traceparent", "tracestate"]);
 
 /** What of the upstream's headers goes to the agent, as a flat list. */
 export function responseHeaders(raw: readonly string[]): string[] {
   return endToEnd(raw, "answer");
 }
 
-function endToEnd(raw: readonly string[], message: "request" | "answer"): string[] {
+function endToEnd(
+  raw: readonly string[],
+  message: "request" | "answer",
+  replaced?: ReadonlySet<string>,
+): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? "";
     if (reachOf(name)[message] || named?.has(name.toLowerCase())) continue;
+    if (replaced?.has(name.toLowerCase())) continue;
     kept.push(name, raw[index + 1] ?? "");
   }
   return kept;

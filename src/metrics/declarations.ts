@@ -108,6 +108,12 @@ export function declareRelayMetrics(registry: Registry<OpenMetricsContentType>) 
       help: "Ends of exchanges that could not be recorded, so that these read as broken off. Always 0, or something is very wrong",
       registers,
     }),
+    spans: new Counter({
+      name: "bqtape_trace_spans_total",
+      help: "Spans of sampled traces, by what became of them: exported, dropped; absent without tracing",
+      labelNames: ["result"],
+      registers,
+    }),
     journalBytes: new Gauge({
       name: "bqtape_journal_bytes",
       help: "Bytes that a journal holds, written or not",

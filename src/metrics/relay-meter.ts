@@ -1,13 +1,13 @@
 import { type Counter, type OpenMetricsContentType, Registry } from "prom-client";
 import type { ExchangeCompleted, ExchangeDenied, Phase } from "../recording/events.ts";
 import type { EndedExchange } from "../recording/recorder.ts";
+import { traceIdOf } from "../tracing/trace-context.ts";
+import { addedLatency } from "./added-latency.ts";
 import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
 import type { MetricsJson } from "./exposition.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
-/** Of a W3C `traceparent` (Trace Context, section 3.2): its trace. */
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 const PHASES: readonly Exclude<Phase, "total">[] = [
   "receive",
   "decide",
@@ -73,20 +73,19 @@ export class RelayMeter {
     if (operation !== "tunnel") this.#durations(ended);
   }
 
-  #durations({ requested, end, agentWait, upstreamWait }: EndedExchange): void {
-    const { phases } = end;
-    const { exchangeDuration, addedLatency, phaseDuration } = this.metrics;
+  #durations(ended: EndedExchange): void {
+    const { phases } = ended.end;
+    const { exchangeDuration, addedLatency: addedLatencies, phaseDuration } = this.metrics;
     for (const phase of PHASES) {
       const milliseconds = phases[phase];
       if (milliseconds !== undefined) phaseDuration.observe(PHASE_LABELS[phase], milliseconds / 1_000);
     }
-    const exemplarLabels = exemplarOf(requested?.request.headers);
-    const { total = 0, upstreamFirstByte, upstream = 0 } = phases;
-    exchangeDuration.observe({ labels: NO_LABELS, value: total / 1_000, exemplarLabels });
-    if (end.outcome !== "complete" || end.answeredBy !== "upstream" || upstreamFirstByte === undefined)
-      return;
-    const added = Math.max(0, total - (upstreamWait ?? upstreamFirstByte) - upstream - agentWait);
-    addedLatency.observe({ labels: NO_LABELS, value: added / 1_000, exemplarLabels });
+    const trace = traceIdOf(ended);
+    const exemplarLabels = trace === undefined ? NO_LABELS : { trace_id: trace };
+    exchangeDuration.observe({ labels: NO_LABELS, value: (phases.total ?? 0) / 1_000, exemplarLabels });
+    const added = addedLatency(ended);
+    if (added !== undefined)
+      addedLatencies.observe({ labels: NO_LABELS, value: added / 1_000, exemplarLabels });
   }
 }
 
@@ -109,14 +108,4 @@ function statusOf({ status, grpcStatus }: ExchangeCompleted | ExchangeDenied): s
   // A number that upstream made up would be a series of its own: google.rpc.Code has 17.
   if (grpcStatus !== undefined) return grpcStatus <= 16 ? `grpc-${grpcStatus}` : "grpc-other";
   return String(status);
-}
-
-/** An agent that traces is found again by its trace. */
-function exemplarOf(headers: readonly (readonly [string, string])[] | undefined): Record<string, string> {
-  for (const [name, value] of headers ?? []) {
-    if (name.length !== 11 || name.toLowerCase() !== "traceparent") continue;
-    const trace = TRACEPARENT.exec(value)?.[1];
-    return trace === undefined ? NO_LABELS : { trace_id: trace };
-  }
-  return NO_LABELS;
 }

@@ -1,4 +1,5 @@
 import { createHash, type Hash, hash } from "node:crypto";
+import type { ExchangeTrace } from "../tracing/trace-context.ts";
 import type { Chain } from "./chain.ts";
 import { Chains, type ChainsOptions } from "./chains.ts";
 import { JournalError } from "./errors.ts";
@@ -21,6 +22,8 @@ export interface RecorderOptions extends Pick<ChainsOptions, "signer" | "onError
   readonly commitRequest: Durability;
   /** What response bytes wait for before the agent gets them. */
   readonly releaseResponse: Durability;
+  /** Whose trace an exchange is a part of, by the agent's `traceparent`; absent: nothing is traced. */
+  readonly beginTrace?: ((traceparent: string | undefined) => ExchangeTrace) | undefined;
   /** Told of each exchange that ends. */
   readonly onEnd?: (ended: EndedExchange) => void;
   /** Told of each end that cannot be recorded: its exchange reads as broken off. */
@@ -38,6 +41,8 @@ export interface EndedExchange {
   readonly agentWait: number;
   /** Of its phase `upstreamFirstByte`, as far as the request was out and nothing had come back; absent where that is not known. */
   readonly upstreamWait: number | undefined;
+  /** Absent when nothing is traced. */
+  readonly trace?: ExchangeTrace | undefined;
 }
 
 /** Bytes of one body record at most: a chunk of the bodies topic. */
@@ -58,8 +63,9 @@ export class Recorder {
     return this.#options.journal.state === "open";
   }
 
-  exchange(session: string | undefined): ExchangeRecording {
-    return new ExchangeRecording(this.#options, this.#chains, session);
+  /** @param traceparent the agent's, when it has one. */
+  exchange(session: string | undefined, traceparent?: string): ExchangeRecording {
+    return new ExchangeRecording(this.#options, this.#chains, session, traceparent);
   }
 
   /** Appends an event that nothing waits for. */
@@ -89,6 +95,8 @@ type EndFields = Omit<
 /** One exchange on its way into the journal. */
 export class ExchangeRecording {
   readonly id = uuidv7();
+  /** Absent when nothing is traced. */
+  readonly trace: ExchangeTrace | undefined;
   readonly #options: RecorderOptions;
   readonly #chains: Chains;
   readonly #chain: Chain;
@@ -101,11 +109,17 @@ export class ExchangeRecording {
   #upstreamWait: number | undefined;
   readonly #response: BodyRecording;
 
-  constructor(options: RecorderOptions, chains: Chains, session: string | undefined) {
+  constructor(
+    options: RecorderOptions,
+    chains: Chains,
+    session: string | undefined,
+    traceparent: string | undefined,
+  ) {
     this.#options = options;
     this.#chains = chains;
     this.#chain = chains.of(session);
     this.#session = session;
+    this.trace = options.beginTrace?.(traceparent);
     this.#request = new BodyRecording(options.journal, this.id, "request");
     this.#response = new BodyRecording(options.journal, this.id, "response");
   }
@@ -244,6 +258,7 @@ export class ExchangeRecording {
       statement: this.#statement,
       agentWait: this.#agentWait,
       upstreamWait: this.#upstreamWait,
+      trace: this.trace,
     });
   }
 }

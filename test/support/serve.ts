@@ -17,6 +17,8 @@ export interface Served {
   readonly controlPort: number;
   /** The next log line with this message that has not been awaited yet. */
   logged(message: string | RegExp): Promise<LogEntry>;
+  /** All that it has written so far; after {@link stop}, all that it has written. */
+  output(): string;
   /** Sends a signal; resolves with the exit code when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -35,11 +37,13 @@ export async function serve(
   test.after(() => child.kill("SIGKILL"));
   const entries: LogEntry[] = [];
   const waiting = new Set<() => void>();
+  let output = "";
   createInterface({ input: child.stdout }).on("line", (line) => {
+    output += `${line}\n`;
     entries.push(JSON.parse(line) as LogEntry);
     for (const look of waiting) look();
   });
-  const ended = once(child, "exit");
+  const ended = once(child, "close");
   const logged = (message: string | RegExp): Promise<LogEntry> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
@@ -62,6 +66,7 @@ export async function serve(
     port: portOf(ready.proxy),
     controlPort: portOf(ready.control),
     logged,
+    output: () => output,
     async stop(signal = "SIGTERM") {
       child.kill(signal);
       const [code] = await ended;
