@@ -3,11 +3,13 @@ import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { MetricsAccess } from "../control/metrics-route.ts";
 import type { Delivery } from "../delivery/delivery.ts";
+import type { KeySetState } from "../identity/oidc/key-set.ts";
 import type { Exposition } from "../metrics/exposition.ts";
 import { GatewayMeter } from "../metrics/gateway-meter.ts";
 import { LagClock } from "../metrics/lag-clock.ts";
 import { showCount } from "../metrics/relay-meter.ts";
 import type { JournalReaderName } from "./journal-readers.ts";
+import { showKeySets } from "./relay-metrics.ts";
 import type { JournalSlot, Relays } from "./relays.ts";
 import { VERSION } from "./version.ts";
 
@@ -18,6 +20,8 @@ export interface MeasuredGateway {
   readonly delivery: Delivery | undefined;
   /** Up to where the archive has made a journal durable; `undefined` without an archive. */
   readonly archived: ((journal: string) => number) | undefined;
+  /** What became of the keys of those identity providers whose tokens open sessions. */
+  readonly keySets: () => ReadonlyMap<string, KeySetState>;
   /** Absent when the gateway takes traffic. */
   readonly notReady: () => string | undefined;
 }
@@ -53,6 +57,7 @@ export class GatewayMetrics implements Disposable {
     this.#look();
     this.#showLags();
     this.#showDelivery();
+    showKeySets(own, this.#measured.keySets());
     const exposition = await this.#meter.expose(metrics, accept);
     // Of this scrape the next one tells.
     own.scrapeDuration.set((performance.now() - began) / 1_000);

@@ -6,6 +6,7 @@ import type { AgentFacts, SessionRoutesOptions } from "../control/session-routes
 import { SessionService } from "../control/session-service.ts";
 import { SharedLog } from "../delivery/kafka/shared-log.ts";
 import { SESSION_STATE_TYPE } from "../delivery/records/headers.ts";
+import type { KeySetState } from "../identity/oidc/key-set.ts";
 import { RefusedIdentities } from "../identity/refused-identities.ts";
 import { SessionLedger } from "../identity/session-ledger.ts";
 import { principalOf } from "../identity/session-state.ts";
@@ -19,6 +20,8 @@ export interface GatewaySessions {
   readonly hooks: SessionHooks;
   /** Why sessions are not served; `undefined` when they are. */
   notReady(): string | undefined;
+  /** What became of the keys of those identity providers whose tokens open sessions. */
+  keySets(): ReadonlyMap<string, KeySetState>;
   /** From now on these relays are told, and record what happens. */
   attach(relays: Relays): void;
   routes(agents: AgentFacts): Omit<SessionRoutesOptions, "onError">;
@@ -91,6 +94,7 @@ export async function openSessions(config: Config, log: Logger): Promise<Gateway
   return {
     hooks: { snapshot: () => ledger.snapshot, seen: (states) => closing ?? ledger.seen(states) },
     notReady: () => (ledger.read ? undefined : "which sessions are revoked has not been read from Kafka yet"),
+    keySets: () => oidc.keySets,
     attach(running) {
       relays = running;
       running.applySessions(ledger.snapshot);

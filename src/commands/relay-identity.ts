@@ -3,6 +3,7 @@ import type { IdentityConfig } from "../config/identity.ts";
 import { type GatewayIdentityOptions, gatewayIdentity } from "../identity/gateway-identity.ts";
 import type { Identify } from "../identity/identify.ts";
 import { loopbackIdentity } from "../identity/loopback.ts";
+import type { KeySetState } from "../identity/oidc/key-set.ts";
 import { Oidc } from "../identity/oidc/oidc.ts";
 import { openSessionKeys } from "../identity/session-key.ts";
 import { SessionTokens } from "../identity/session-token.ts";
@@ -11,8 +12,8 @@ import type { Sessions } from "../identity/sessions.ts";
 /** How a process knows who asks. */
 export interface RelayIdentity {
   readonly identify: Identify;
-  /** See {@link Oidc.keysFetchedAt}. */
-  keysFetchedAt(): ReadonlyMap<string, number | undefined>;
+  /** See {@link Oidc.keySets}. */
+  keySets(): ReadonlyMap<string, KeySetState>;
   close(): Promise<void>;
 }
 
@@ -26,7 +27,7 @@ export async function openRelayIdentity(
   const loopback = identity.loopback ? loopbackIdentity() : undefined;
   return {
     identify: gatewayIdentity({ sessions, tokens, loopback }),
-    keysFetchedAt: () => tokens?.oidc.keysFetchedAt ?? new Map(),
+    keySets: () => tokens?.oidc.keySets ?? new Map(),
     close: async () => tokens?.oidc.close(),
   };
 }

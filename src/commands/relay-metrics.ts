@@ -1,5 +1,7 @@
 import type { Credentials } from "../credentials/per-group.ts";
+import type { KeySetState } from "../identity/oidc/key-set.ts";
 import type { Sessions } from "../identity/sessions.ts";
+import type { KeySetMetrics } from "../metrics/declarations.ts";
 import { type RelayMeter, showCount } from "../metrics/relay-meter.ts";
 import type { Journal } from "../recording/journal.ts";
 
@@ -11,8 +13,8 @@ export interface Measured {
   readonly maxBytes: number;
   readonly sessions: Pick<Sessions, "live">;
   readonly credentials: () => Credentials;
-  /** When each provider's keys were fetched last, in milliseconds since the epoch. */
-  readonly keysFetchedAt: () => ReadonlyMap<string, number | undefined>;
+  /** What became of each identity provider's keys. */
+  readonly keySets: () => ReadonlyMap<string, KeySetState>;
   /** Of a relay that traces. */
   readonly spans: () => { readonly exported: number; readonly dropped: number } | undefined;
   /** When the authority's certificate ends. */
@@ -33,9 +35,7 @@ export function measure(meter: RelayMeter, measured: Measured): void {
     metrics.certificateExpiry.set({ certificate: "authority" }, measured.authorityEnds().getTime() / 1_000);
     showCredentials();
     showSpans();
-    for (const [issuer, fetchedAt] of measured.keysFetchedAt()) {
-      if (fetchedAt !== undefined) metrics.jwksFetched.set({ issuer }, fetchedAt / 1_000);
-    }
+    showKeySets(metrics, measured.keySets());
   });
 
   function showSpans(): void {
@@ -62,4 +62,21 @@ export function measure(meter: RelayMeter, measured: Measured): void {
       ]),
     );
   }
+}
+
+/** Has a process's metrics show what became of the keys that it knows. */
+export function showKeySets(
+  { jwksFetched, jwksFetches }: KeySetMetrics,
+  keySets: ReadonlyMap<string, KeySetState>,
+): void {
+  for (const [issuer, { fetchedAt }] of keySets) {
+    if (fetchedAt !== undefined) jwksFetched.set({ issuer }, fetchedAt / 1_000);
+  }
+  showCount(
+    jwksFetches,
+    [...keySets].flatMap(([issuer, { fetched, failed }]) => [
+      [{ issuer, result: "ok" }, fetched] as const,
+      [{ issuer, result: "failed" }, failed] as const,
+    ]),
+  );
 }

@@ -154,7 +154,7 @@ export async function startRelay(config: Config, log: Logger, options: RelayOpti
     ...{ name, journal, maxBytes, sessions },
     spans: () => tracing?.counts,
     credentials: () => current.credentials,
-    keysFetchedAt: () => identity.keysFetchedAt(),
+    keySets: () => identity.keySets(),
     authorityEnds: () => current.authorityEnds,
   });
   const { identify = identity.identify, ...network } = options.network ?? {};

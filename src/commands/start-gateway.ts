@@ -106,6 +106,7 @@ export async function startGateway(
     relays: running,
     slots,
     delivery,
+    keySets: () => sessions?.keySets() ?? new Map(),
     archived: archive === undefined ? undefined : (journal) => durable.get(journal) ?? 0,
     notReady,
   });

@@ -4,6 +4,7 @@ import type { Credentials } from "../credentials/per-group.ts";
 import type { SessionPlaceholders } from "../credentials/session-placeholder.ts";
 import type { TokenEndpoint } from "../credentials/token-endpoint.ts";
 import { SessionOver } from "../identity/live-session.ts";
+import { causeOf } from "../metrics/failures.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
 import { type Decision, decide } from "../policy/decide.ts";
 import { noCredential } from "../policy/no-credential.ts";
@@ -303,6 +304,7 @@ function abort(exchange: Exchange, error: unknown): void {
   if (!gone && !over) parts.onFailure(recording.id, refusal);
   if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
   else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
+  else parts.meter.turnedAway(causeOf(refusal.code), end.status);
 }
 
 /** What was sent in the gateway's own name needs no journal to be known. */

@@ -183,6 +183,7 @@ export class Gateway {
         error instanceof TunnelRefusal
           ? error
           : { status: 503, message: "this tunnel cannot be recorded now, so it was not opened" };
+      if (!(error instanceof TunnelRefusal)) this.#parts.meter.turnedAway("recording", status);
       refuseOnSocket(socket, status, message);
     }
   }

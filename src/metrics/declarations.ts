@@ -24,6 +24,12 @@ export function declareRelayMetrics(registry: Registry<OpenMetricsContentType>) 
       labelNames: ["operation", "effect", "outcome", "status"],
       registers,
     }),
+    failures: new Counter({
+      name: "bqtape_exchange_failures_total",
+      help: "Exchanges that an agent did not get what it asked for of, by cause: recording, credential, overload, internal (the gateway's own), upstream, bigquery, tunnel, agent, refused, session",
+      labelNames: ["cause"],
+      registers,
+    }),
     exchangeDuration: new Histogram({
       name: "bqtape_exchange_duration_seconds",
       help: "From a request's head to the end of its answer; tunnels are not among them",
@@ -151,18 +157,34 @@ export function declareRelayMetrics(registry: Registry<OpenMetricsContentType>) 
       labelNames: ["credential", "result"],
       registers,
     }),
-    jwksFetched: new Gauge({
-      name: "bqtape_jwks_fetched_timestamp_seconds",
-      help: "When the keys of an identity provider were read last",
-      labelNames: ["issuer"],
-      aggregator: "min",
-      registers,
-    }),
+    ...declareKeySetMetrics(registry),
     certificateExpiry: new Gauge({
       name: "bqtape_certificate_expiry_timestamp_seconds",
       help: "When a certificate ends: authority, which agents trust",
       labelNames: ["certificate"],
       aggregator: "min",
+      registers,
+    }),
+  };
+}
+
+/** Of identity providers' keys: relays have them to know who asks, the gateway's process for those who open sessions. */
+export type KeySetMetrics = ReturnType<typeof declareKeySetMetrics>;
+
+function declareKeySetMetrics(registry: Registry<OpenMetricsContentType> | Registry) {
+  const registers = [registry as Registry];
+  return {
+    jwksFetched: new Gauge({
+      name: "bqtape_jwks_fetched_timestamp_seconds",
+      help: "When the keys of an identity provider were read last, by the process that needed them longest ago",
+      labelNames: ["issuer"],
+      aggregator: "min",
+      registers,
+    }),
+    jwksFetches: new Counter({
+      name: "bqtape_jwks_fetches_total",
+      help: "Times that the keys of an identity provider were asked for, by result (ok, failed)",
+      labelNames: ["issuer", "result"],
       registers,
     }),
   };
@@ -217,6 +239,7 @@ export function declareGatewayMetrics(registry: Registry) {
       labelNames: ["journal", "reader"],
       registers,
     }),
+    ...declareKeySetMetrics(registry),
     deliveryUp: new Gauge({
       name: "bqtape_delivery_up",
       help: "1 while Kafka takes what is recorded; absent without kafka",

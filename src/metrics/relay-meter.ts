@@ -5,6 +5,7 @@ import { traceIdOf } from "../tracing/trace-context.ts";
 import { addedLatency } from "./added-latency.ts";
 import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
 import type { MetricsJson } from "./exposition.ts";
+import { FAILURE_CAUSES, type FailureCause, failureOf } from "./failures.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
@@ -39,6 +40,8 @@ export class RelayMeter {
 
   constructor() {
     collectProcessMetrics(this.registry);
+    // A counter that begins with its first failure never shows that one to rate().
+    for (const cause of FAILURE_CAUSES) this.metrics.failures.inc({ cause }, 0);
     const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds } = this.metrics;
     this.onScrape(() => {
       exchangesInFlight.set(this.inFlight);
@@ -64,13 +67,22 @@ export class RelayMeter {
   exchangeEnded(ended: EndedExchange): void {
     const { requested, end } = ended;
     const operation = requested?.operation.name ?? "none";
-    const { exchanges, bodyBytes } = this.metrics;
+    const { exchanges, failures, bodyBytes } = this.metrics;
     const effect = requested?.decision.effect ?? "deny";
     exchanges.inc({ operation, effect, outcome: end.outcome, status: statusOf(end) });
+    const cause = failureOf(end);
+    if (cause !== undefined) failures.inc({ cause });
     if (end.request.bytes > 0) bodyBytes.inc(REQUEST, end.request.bytes);
     if (end.response.bytes > 0) bodyBytes.inc(RESPONSE, end.response.bytes);
     // How long a tunnel is open says nothing of anybody.
     if (operation !== "tunnel") this.#durations(ended);
+  }
+
+  /** Counts an exchange that was turned away and is not in the recording, since that takes nothing. */
+  turnedAway(cause: FailureCause, status: number): void {
+    const { exchanges, failures } = this.metrics;
+    exchanges.inc({ operation: "none", effect: "deny", outcome: "denied", status: String(status) });
+    failures.inc({ cause });
   }
 
   #durations(ended: EndedExchange): void {

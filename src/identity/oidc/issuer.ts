@@ -5,7 +5,7 @@ import type { Dispatcher } from "undici";
 import type { OidcIssuerConfig } from "../../config/identity.ts";
 import type { IdentityReason } from "../reasons.ts";
 import { ClaimError, groupsOf, hasValue, subjectOf, userOf } from "./claims.ts";
-import { KeySet, type LocalKeys } from "./key-set.ts";
+import { KeySet, type KeySetState, type LocalKeys } from "./key-set.ts";
 
 /** What an ID token says, when it is one. */
 export interface IdToken {
@@ -47,9 +47,8 @@ export class Issuer {
     this.#keys = new KeySet({ issuer: config.issuer, ...options });
   }
 
-  /** When its keys were fetched last, in milliseconds since the epoch; `undefined` before the first time. */
-  get keysFetchedAt(): number | undefined {
-    return this.#keys.fetchedAt;
+  get keySet(): KeySetState {
+    return this.#keys.state;
   }
 
   /** Never throws for what a token says. */

@@ -15,6 +15,15 @@ export interface KeySetOptions {
   readonly onChange: () => void;
 }
 
+/** What became of an issuer's keys, for those who watch. */
+export interface KeySetState {
+  /** When the keys in use were fetched, in milliseconds since the epoch; absent before the first time. */
+  readonly fetchedAt?: number;
+  /** Times that keys were asked for and given, and those that they were not. */
+  readonly fetched: number;
+  readonly failed: number;
+}
+
 /** Milliseconds after which keys are fetched anew in the background, so that one that was withdrawn is not trusted for long. */
 const MAX_AGE = 300_000;
 /** Fetches at once, and more each second: tokens with made-up key ids must not have the provider asked at will. */
@@ -34,15 +43,18 @@ export class KeySet {
   #fetching: Promise<void> | undefined;
   readonly #fetches = new RateLimit(FETCHES);
   #fetchedAt = Number.NEGATIVE_INFINITY;
+  #fetched = 0;
+  #failed = 0;
   #address: { readonly url: string; readonly at: number } | undefined;
 
   constructor(options: KeySetOptions) {
     this.#options = options;
   }
 
-  /** When the keys in use were fetched, in milliseconds since the epoch; `undefined` before the first time. */
-  get fetchedAt(): number | undefined {
-    return this.#keys === undefined ? undefined : Date.now() - (performance.now() - this.#fetchedAt);
+  get state(): KeySetState {
+    const counts = { fetched: this.#fetched, failed: this.#failed };
+    if (this.#keys === undefined) return counts;
+    return { fetchedAt: Date.now() - (performance.now() - this.#fetchedAt), ...counts };
   }
 
   /** The keys that are known; undefined as long as none were ever to be had. */
@@ -59,6 +71,7 @@ export class KeySet {
       .catch((cause: unknown) => {
         // The address may be what has changed.
         this.#address = undefined;
+        this.#failed += 1;
         const reason = cause instanceof Error ? cause.message : String(cause);
         const message = `the keys of issuer ${this.#options.issuer} cannot be fetched: ${reason}`;
         this.#options.onError(new Error(message, { cause }));
@@ -75,6 +88,7 @@ export class KeySet {
     const text = JSON.stringify(set);
     const changed = text !== this.#text;
     [this.#keys, this.#text, this.#fetchedAt] = [keys, text, performance.now()];
+    this.#fetched += 1;
     if (changed) this.#options.onChange();
   }
 

@@ -6,6 +6,7 @@ import { ConfigError } from "../../config/errors.ts";
 import type { OidcIssuerConfig } from "../../config/identity.ts";
 import { Lru } from "../lru.ts";
 import { type IdToken, Issuer, isAccessToken, type RefusedToken } from "./issuer.ts";
+import type { KeySetState } from "./key-set.ts";
 
 /** Characters of a token that is looked at: no more come through a proxy's credentials either. */
 const MAX_TOKEN = 16 * 1024;
@@ -54,9 +55,9 @@ export class Oidc {
     return [...this.#issuers.values()].map(({ config }) => config);
   }
 
-  /** When each provider's keys were fetched last, in milliseconds since the epoch. */
-  get keysFetchedAt(): ReadonlyMap<string, number | undefined> {
-    return new Map([...this.#issuers].map(([name, issuer]) => [name, issuer.keysFetchedAt]));
+  /** What became of each provider's keys. */
+  get keySets(): ReadonlyMap<string, KeySetState> {
+    return new Map([...this.#issuers].map(([name, issuer]) => [name, issuer.keySet]));
   }
 
   /**
