@@ -178,8 +178,19 @@ const chromium: Part = {
   },
 };
 
+/** What gateways are watched with, and what tests its rules. */
+const prometheus: Part = {
+  name: "prometheus",
+  title: "Prometheus and promtool, the machine's own or as its Debian or Ubuntu packages them",
+  inputs: [join(HERE, "prometheus/install.sh")],
+  product: "bin",
+  async install(folder) {
+    await run({ command: "sh", args: [join(HERE, "prometheus/install.sh"), folder], limit: 5 * MINUTE });
+  },
+};
+
 export const PARTS = {
-  ...{ toolbox, python, warcio, kafka, kcat, chromium },
+  ...{ toolbox, python, warcio, kafka, kcat, chromium, prometheus },
   ...{ linters, systemd, compose, hcl, helm, emulator },
 } as const;
 export type PartName = keyof typeof PARTS;
