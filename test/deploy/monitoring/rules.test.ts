@@ -14,7 +14,10 @@ const RUNBOOKS = join(import.meta.dirname, "../../../docs/runbooks");
 function promtool(t: TestContext, ...args: readonly string[]): void {
   const bin = partFor(t, "prometheus");
   if (bin === undefined) return;
-  const { status, stdout, stderr } = spawnSync(join(bin, "promtool"), args, { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(join(bin, "promtool"), args, {
+    encoding: "utf8",
+    timeout: 50_000,
+  });
   assert.equal(status, 0, `${stdout}${stderr}`);
 }
 
