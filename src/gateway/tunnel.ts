@@ -4,7 +4,8 @@ import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { LiveSession, SessionOver } from "../identity/live-session.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
-import type { ExchangeDenied, RequestHead } from "../recording/events.ts";
+import { JournalError } from "../recording/errors.ts";
+import type { ExchangeDenied, RequestHead, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
@@ -74,6 +75,7 @@ export class Tunnels {
   async dial(connection: Connection, request: RequestHead): Promise<OpenTunnel> {
     const { recorder, maxPerSession } = this.#options;
     const { session, principal, source, authority } = connection;
+    if (!recorder.ready) throw new JournalError("stalled", "recording is not possible now");
     const open = this.#open.get(session) ?? 0;
     if (open >= maxPerSession) {
       const message = `this session has ${open} tunnels open, and may have no more`;
