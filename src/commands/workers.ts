@@ -6,6 +6,7 @@ import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { SessionUpdate } from "../identity/sessions.ts";
 import type { MetricsJson } from "../metrics/exposition.ts";
+import { LastingCounts } from "../metrics/lasting-counts.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import type { JournalState } from "../recording/journal.ts";
 import { NOTHING_DONE, type SessionCount, sum } from "../recording/session-counts.ts";
@@ -51,6 +52,7 @@ interface Place {
   state: JournalState | "starting";
   /** Bytes that its journal holds. */
   bytes: number;
+  readonly counts: LastingCounts;
   startedAt: number;
   restart: number;
 }
@@ -78,6 +80,7 @@ class Workers implements Relays {
       worker: this.#fork(slot),
       state: "starting",
       bytes: 0,
+      counts: new LastingCounts(),
       startedAt: Date.now(),
       restart: FIRST_RESTART,
     }));
@@ -113,15 +116,15 @@ class Workers implements Relays {
   }
 
   async scrape(): Promise<RelaysScrape> {
-    const metrics = this.#places.map(async ({ worker, state }): Promise<MetricsJson> => {
-      if (state === "starting") return [];
+    const metrics = this.#places.map(async ({ worker, state, counts }): Promise<readonly MetricsJson[]> => {
+      if (state === "starting") return await counts.with([]);
       const number = ++this.#asked;
       send(worker, { type: "scrape", number });
       const answer = await this.#answer(worker, "scraped", number);
-      return answer.type === "scraped" ? answer.metrics : [];
+      return await counts.with(answer.type === "scraped" ? answer.metrics : []);
     });
     const states = this.#places.map(({ state }) => state);
-    return { metrics: await Promise.all(metrics), states, restarts: this.#restarts };
+    return { metrics: (await Promise.all(metrics)).flat(), states, restarts: this.#restarts };
   }
 
   fill(): number {
@@ -254,6 +257,7 @@ class Workers implements Relays {
     });
     worker.once("exit", (code, signal) => {
       place.state = "starting";
+      place.counts.end();
       if (this.#stopping || this.#proxy === undefined) return;
       place.restart =
         Date.now() - place.startedAt > YOUTH ? FIRST_RESTART : Math.min(place.restart * 2, LAST_RESTART);

@@ -190,6 +190,9 @@ function declareKeySetMetrics(registry: Registry<OpenMetricsContentType> | Regis
   };
 }
 
+/** Counters that a worker's successor goes on with by itself. */
+export const CONTINUED: ReadonlySet<string> = new Set(["bqtape_journal_appended_bytes_total"]);
+
 /** Of these there is none without `kafka`. */
 export const DELIVERY_METRICS = [
   "bqtape_delivery_up",
