@@ -5,7 +5,7 @@ import ipaddr from "ipaddr.js";
 import type { LiveSession, SessionOver } from "../identity/live-session.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
 import { JournalError } from "../recording/errors.ts";
-import type { ExchangeDenied, RequestHead, RequestHead } from "../recording/events.ts";
+import type { ExchangeDenied, RequestHead } from "../recording/events.ts";
 import type { ExchangeRecording, Recorder } from "../recording/recorder.ts";
 import { type Authority, formatAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
@@ -81,7 +81,7 @@ export class Tunnels {
       const message = `this session has ${open} tunnels open, and may have no more`;
       const refusal = new TunnelRefusal(403, "tunnel.limit", message);
       const refused = { user: principal.user, source, request };
-      if (recorder.ready) endRefused(recorder.exchange(session), refusal, refused);
+      endRefused(recorder.exchange(session), refusal, refused);
       throw refusal;
     }
     this.#open.set(session, open + 1);

@@ -45,8 +45,11 @@ export function relayMetrics(): MetricFacts[] {
   return Object.values(declareRelayMetrics(registry)).map(factsOf);
 }
 
+/** Without those that relays have, too. */
 export function gatewayMetrics(): MetricFacts[] {
-  return Object.values(declareGatewayMetrics(new Registry())).map(factsOf);
+  const ofRelays = new Set(relayMetrics().map(({ name }) => name));
+  const all = Object.values(declareGatewayMetrics(new Registry())).map(factsOf);
+  return all.filter(({ name }) => !ofRelays.has(name));
 }
 
 function factsOf(metric: object): MetricFacts {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { REFUSAL_CODES } from "../../src/gateway/refusal-codes.ts";
 import { causeOf, type FailureCause, failureOf } from "../../src/metrics/failures.ts";
 import type { ExchangeCompleted } from "../../src/recording/events.ts";
 
@@ -58,4 +59,8 @@ test("each kind of error has its cause, and one that is not known is the gateway
     unheard: "internal",
   };
   for (const [code, cause] of Object.entries(causes)) assert.equal(causeOf(code), cause, code);
+});
+
+test("no code that recordings can have is taken for one that is not known", () => {
+  for (const code of REFUSAL_CODES) assert.notEqual(causeOf(code), "internal", code);
 });
