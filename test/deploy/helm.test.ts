@@ -6,6 +6,7 @@ import { parse, parseAllDocuments, stringify } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { partFor } from "../clients/support/parts.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
+import { RULES, readRules } from "./monitoring/rules.ts";
 import { check } from "./run.ts";
 
 /*
@@ -20,7 +21,11 @@ const OPTIONS = { timeout: 60_000 } as const;
 
 interface Manifest {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came.
   readonly [key: string]: any;
 }
@@ -234,17 +239,28 @@ suite("the chart", OPTIONS, () => {
     ]);
   });
 
-  test("takes rules of Prometheus from a file", async (t) => {
+  test("takes the rules of deploy/prometheus, and has gateways scraped as the job that they know", async (t) => {
     const helm = partFor(t, "helm");
     if (helm === undefined) return;
-    const rules = { groups: [{ name: "bqtape", rules: [{ alert: "Down", expr: "up == 0" }] }] };
-    const file = join(temporaryDirectory(), "rules.yaml");
-    writeFileSync(file, stringify(rules));
-    const { of } = await render(
+    const { of, all } = await render(
       helm,
       join(CHART, "ci/key-file-values.yaml"),
-      ...["--set", "prometheusRule.enabled=true", "--set-file", `prometheusRule.file=${file}`],
+      ...[
+        "--set",
+        "serviceMonitor.enabled=true,prometheusRule.enabled=true",
+        "--set-file",
+        `prometheusRule.file=${RULES}`,
+      ],
     );
-    assert.deepEqual(of("PrometheusRule").spec, rules);
+    assert.deepEqual(of("PrometheusRule").spec, readRules());
+    const { jobLabel, selector } = of("ServiceMonitor").spec;
+    const wanted = Object.entries(selector.matchLabels as Record<string, string>);
+    const scraped = all("Service").filter((service) =>
+      wanted.every(([label, value]) => service.metadata.labels?.[label] === value),
+    );
+    assert.deepEqual(
+      scraped.map((service) => service.metadata.labels?.[jobLabel]),
+      ["bqtape"],
+    );
   });
 });
