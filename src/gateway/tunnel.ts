@@ -199,7 +199,7 @@ export class OpenTunnel {
     if (agent.destroyed) upstream.destroy();
     agent.once("close", () => upstream.destroy());
     upstream.once("close", () => agent.destroy());
-    await Promise.all([agent, upstream].map((socket) => socket.closed || once(socket, "close")));
+    await Promise.all([agent, upstream].map(whenClosed));
     clearTimeout(timer);
     left();
     this.#onClosed();
@@ -212,4 +212,12 @@ export class OpenTunnel {
       ...(error !== undefined && { error }),
     });
   }
+}
+
+/** However it was closed: `once` of node:events would reject for a socket that is reset. */
+function whenClosed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
 }

@@ -100,7 +100,8 @@ test("an agent that leaves while its tunnel is dialled leaves nothing behind", O
   socket.resetAndDestroy();
   await once(socket, "close");
   leave();
-  for (;;) {
+  // Whose time is over goes on, and would for ever.
+  while (!t.signal.aborted) {
     const [exchange] = await gateway.exchanges();
     if (exchange?.outcome === "complete") break;
   }
@@ -212,3 +213,26 @@ test("an agent that leaves closes the far end, and the other way round", OPTIONS
   seen[1]?.destroy();
   await once(second.socket, "close");
 });
+
+test("a tunnel that its agent, or the far end, resets is recorded as closed", OPTIONS, async (t) => {
+  const { gateway, port, seen } = await setUp(t, { "allowed.test": ["127.0.0.1"] }, true);
+  for (const [index, side] of ["agent", "far end"].entries()) {
+    const { socket } = await connect(gateway.proxy.port, `allowed.test:${port}`);
+    socket.on("error", () => undefined);
+    socket.write("x");
+    await once(socket, "data");
+    if (side === "agent") socket.resetAndDestroy();
+    else seen[index]?.resetAndDestroy();
+    await Promise.all([socket, seen[index] as Socket].map(whenClosed));
+  }
+  const outcomes = (await gateway.exchanges()).map(({ outcome }) => outcome);
+  assert.deepEqual(outcomes, ["complete", "complete"]);
+});
+
+/** Not `once`, which a socket's error would reject. */
+function whenClosed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
+}
