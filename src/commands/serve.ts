@@ -23,7 +23,7 @@ export const serve: CommandModule<object, Arguments> = {
     });
     const { startGateway } = await import("./start-gateway.ts");
     const config = await loadConfig({ file });
-    const log = openLog({ level: config.log.level });
+    const log = openLog({ level: config.log.level, shared: config.proxy.workers > 1 });
     const gateway = await startGateway(config, log);
     const proxy = hostPort(gateway.proxy);
     log.warn("no policy is configured: every operation of BigQuery passes, and is recorded");

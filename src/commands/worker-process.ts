@@ -44,7 +44,7 @@ async function lead(message: ToWorker): Promise<void> {
   if (message.type === "start") {
     const { config, journal, after } = message;
     const shared = { end, acknowledged, onSeen: tellSeen };
-    log = openLog({ level: config.log.level, worker: journal });
+    log = openLog({ level: config.log.level, worker: journal, shared: true });
     relay = await startRelay(config, log, { journal, after, ...shared });
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });

@@ -89,6 +89,7 @@ export async function serveExchange(
     if (connection.route === "answer") await answerInPlace(exchange);
     else await forward(exchange);
   } catch (error) {
+    waits.end();
     abort(exchange, exchange.cause ?? error);
   } finally {
     limit.end();
@@ -109,6 +110,7 @@ async function forward(exchange: Exchange): Promise<void> {
   const decision = decisionOn(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
   await record(exchange, summarized, decision, received.body);
+  waits.end();
   if (!description.known || decision.refusal !== undefined || credential === undefined) {
     const { status, reason, message } = decision.refusal ?? NOT_RULED;
     return deny(exchange, new Refusal(status, reason, `denied.${decision.rule}`, message));
@@ -154,6 +156,7 @@ const NOT_RULED = {
 } as const;
 const ENDED = new Error("the exchange ended");
 
+/** From here on the journal, or Kafka, is waited for. */
 function record(
   exchange: Exchange,
   operation: OperationSummary,
@@ -170,11 +173,12 @@ function record(
     body,
     options,
   );
-  if (!recording.waitsForKafka) return waits.forRequestRecorded(recorded);
+  waits.begin(waits.request);
+  if (!recording.waitsForKafka) return recorded;
   agent.onGone(() => interruption.raise(new AgentGone()));
   // It may have left while its request came.
   if (agent.gone) interruption.raise(new AgentGone());
-  return waits.forRequestRecorded(interruption.race(recorded));
+  return interruption.race(recorded);
 }
 
 /** Forwards a request, and what is still to come of it. Whoever leaves (agent, upstream, journal) ends it for the others. */
@@ -241,6 +245,7 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
     reason: mismatch ?? "the gateway answers in Google's place",
   } as const;
   await record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
+  exchange.waits.end();
   recording.response(answer.body, { withhold: true });
   const type = ["content-type", "application/json; charset=UTF-8"];
   const headers = [...type, "content-length", String(answer.body.length)];

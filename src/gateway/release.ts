@@ -54,7 +54,7 @@ async function readOn(
     window.put({ chunks, last, bytes, acknowledged });
     if (last) return recording.enter("release");
     await window.room();
-    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
+    if (!recording.hasRoom) await waits.during("journal", interruption.race(recording.room()));
   }
 }
 
@@ -62,8 +62,13 @@ async function release(relay: AnswerRelay, window: ReleaseWindow): Promise<void>
   const { interruption, waits } = relay;
   for (;;) {
     const { chunks, last, bytes, acknowledged } = await interruption.race(window.take());
-    await waits.forAnswerRecorded(interruption.race(acknowledged));
-    await waits.forAgent(handOver(relay, chunks, last));
+    waits.begin(waits.answer);
+    await interruption.race(acknowledged);
+    waits.end();
+    const taken = handOver(relay, chunks, last);
+    waits.begin("agent");
+    await taken;
+    waits.end();
     if (last) return;
     window.released(bytes);
   }

@@ -39,11 +39,16 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     recording.enter("release");
     for (const chunk of chunks) recording.response(chunk);
     if (observe !== undefined) for (const chunk of chunks) observe(chunk);
-    if (chunks.length > 0) await waits.forAnswerRecorded(recording.responseRecorded());
-    await waits.forAgent(handOver(relay, chunks, last));
+    waits.begin(waits.answer);
+    if (chunks.length > 0) await recording.responseRecorded();
+    waits.end();
+    const taken = handOver(relay, chunks, last);
+    waits.begin("agent");
+    await taken;
+    waits.end();
     if (last) return;
     // A full journal takes no new exchange; one under way pauses here.
-    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
+    if (!recording.hasRoom) await waits.during("journal", interruption.race(recording.room()));
   }
 }
 
@@ -103,7 +108,7 @@ export async function relayRequest(
     const { chunks, last } = await nextPart(agent, idle);
     if (chunks.length > 0) {
       const recorded = recording.requestPart(chunks);
-      await waits.forRequestRecorded(recording.waitsForKafka ? interruption.race(recorded) : recorded);
+      await waits.during(waits.request, recording.waitsForKafka ? interruption.race(recorded) : recorded);
     }
     if (body.destroyed) return;
     for (const chunk of chunks) {
@@ -114,8 +119,8 @@ export async function relayRequest(
       body.write(chunk);
     }
     if (last) return void body.end();
-    if (body.writableNeedDrain) await waits.forUpstream(drained(body));
-    if (!recording.hasRoom) await waits.forRoom(interruption.race(recording.room()));
+    if (body.writableNeedDrain) await waits.during("upstream", drained(body));
+    if (!recording.hasRoom) await waits.during("journal", interruption.race(recording.room()));
   }
 }
 

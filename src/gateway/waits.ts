@@ -1,14 +1,43 @@
-import type { Pauses } from "../metrics/pauses.ts";
+import type { PauseCause, Pauses } from "../metrics/pauses.ts";
 import type { ExchangeRecording } from "../recording/recorder.ts";
 
-/** Notes for whom one exchange waits: what the agent or upstream take their time for is no time of the gateway's. */
+/**
+ * Notes for whom one exchange waits: what the agent or upstream take their time for is no time of the gateway's. On its main
+ * way one wait follows another, from {@link begin} to {@link end}; a promise around each would cost as much as all the rest of this.
+ */
 export class Waits {
   readonly #pauses: Pauses;
   readonly #recording: ExchangeRecording;
+  #cause: PauseCause | undefined;
+  #began = 0;
 
   constructor(pauses: Pauses, recording: ExchangeRecording) {
     this.#pauses = pauses;
     this.#recording = recording;
+  }
+
+  /** What a request waits for before it goes on, and bytes of an answer before they do. */
+  get request(): PauseCause {
+    return this.#recording.waitsForKafka ? "kafka" : "journal";
+  }
+
+  get answer(): PauseCause {
+    return this.#recording.pipelined ? "kafka" : "journal";
+  }
+
+  /** From now on this is waited for. */
+  begin(cause: PauseCause): void {
+    this.#cause = cause;
+    this.#began = this.#pauses.begin(cause);
+  }
+
+  /** Nothing is waited for any more; nor when the exchange ended in the middle of a wait. */
+  end(): void {
+    const cause = this.#cause;
+    if (cause === undefined) return;
+    this.#cause = undefined;
+    const milliseconds = this.#pauses.end(cause, this.#began);
+    if (cause === "agent") this.#recording.waitedForAgent(milliseconds);
   }
 
   /** Until the agent sends more of its request: nothing is held up by that. */
@@ -21,28 +50,8 @@ export class Waits {
     }
   }
 
-  /** Until the agent takes more of its answer. */
-  forAgent<Result>(wait: Promise<Result>): Promise<Result> {
-    return this.forRequest(this.#pauses.during("agent", wait));
-  }
-
-  /** Until upstream takes more of a request. */
-  forUpstream<Result>(wait: Promise<Result>): Promise<Result> {
-    return this.#pauses.during("upstream", wait);
-  }
-
-  /** Until a request, or more of it, is as safe as it has to be before it goes on. */
-  forRequestRecorded<Result>(wait: Promise<Result>): Promise<Result> {
-    return this.#pauses.during(this.#recording.waitsForKafka ? "kafka" : "journal", wait);
-  }
-
-  /** Likewise bytes of an answer. */
-  forAnswerRecorded<Result>(wait: Promise<Result>): Promise<Result> {
-    return this.#pauses.during(this.#recording.pipelined ? "kafka" : "journal", wait);
-  }
-
-  /** Until readers of the journal have let enough of it go. */
-  forRoom<Result>(wait: Promise<Result>): Promise<Result> {
-    return this.#pauses.during("journal", wait);
+  /** Beside the main way: until something is done that holds up bytes. */
+  during<Result>(cause: PauseCause, wait: Promise<Result>): Promise<Result> {
+    return this.#pauses.during(cause, wait);
   }
 }

@@ -4,18 +4,20 @@ import type { LogConfig } from "../config/log.ts";
 /** Bytes of lines that wait for whoever reads them; what comes on top is dropped. */
 const MAX_WAITING = 4 * 1024 * 1024;
 /**
- * Bytes of one write: workers share a pipe, and what is longer than PIPE_BUF (POSIX, `<limits.h>`; 4 KiB on Linux) could be
- * torn by another's line.
+ * Bytes of one write, which costs as much as writing five lines: as many as a pipe holds. Workers share a pipe, where what is longer
+ * than PIPE_BUF (POSIX, `<limits.h>`; 4 KiB on Linux) could be torn by another's line.
  */
-const MAX_WRITE = 4_096;
-/** Bytes that are worth a write, which takes half of what a line costs; and milliseconds after which fewer are, too. */
-const WORTH_WRITING = 3_000;
+const MAX_WRITE = { alone: 65_536, shared: 4_096 };
+/** Bytes that are worth a write, and milliseconds after which fewer are, too. */
+const WORTH_WRITING = { alone: 32_768, shared: 3_000 };
 const PATIENCE = 100;
 
 export interface LogOptions {
   readonly level: LogConfig["level"];
   /** Which worker of a gateway this is. */
   readonly worker?: string;
+  /** Whether other processes write to the same output. */
+  readonly shared: boolean;
 }
 
 /**
@@ -23,13 +25,13 @@ export interface LogOptions {
  * up nothing, and loses lines; how many is said when it reads again. They are gathered for a moment, and written before the
  * process ends; one that is killed loses what it has gathered.
  */
-export function openLog({ level, worker }: LogOptions): Logger {
+export function openLog({ level, worker, shared }: LogOptions): Logger {
   const destination = pino.destination({
     dest: 1,
     sync: false,
     maxLength: MAX_WAITING,
-    maxWrite: MAX_WRITE,
-    minLength: WORTH_WRITING,
+    maxWrite: shared ? MAX_WRITE.shared : MAX_WRITE.alone,
+    minLength: shared ? WORTH_WRITING.shared : WORTH_WRITING.alone,
     periodicFlush: PATIENCE,
   });
   const log = pino({ level }, destination).child(worker === undefined ? {} : { worker });

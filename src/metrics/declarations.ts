@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Registry } from "prom-client";
+import { DurationHistogram } from "./duration-histogram.ts";
 
 /*
  * Every metric of a gateway. Names and units follow the conventions of Prometheus ("Metric and label naming"): base units,
@@ -30,21 +31,19 @@ export function declareRelayMetrics(registry: Registry<OpenMetricsContentType>) 
       labelNames: ["cause"],
       registers,
     }),
-    exchangeDuration: new Histogram({
+    exchangeDuration: new DurationHistogram({
       name: "bqtape_exchange_duration_seconds",
       help: "From a request's head to the end of its answer; tunnels are not among them",
       buckets,
-      enableExemplars: true,
       registers,
     }),
-    addedLatency: new Histogram({
+    addedLatency: new DurationHistogram({
       name: "bqtape_exchange_added_latency_seconds",
       help: "What the gateway itself adds to an exchange that went upstream: its whole time less the waits for the agent and for BigQuery",
       buckets,
-      enableExemplars: true,
       registers,
     }),
-    phaseDuration: new Histogram({
+    phaseDuration: new DurationHistogram({
       name: "bqtape_exchange_phase_duration_seconds",
       help: "Time that exchanges spend in each phase: receive, decide, commit, credential, upstreamFirstByte, upstream, release",
       labelNames: ["phase"],

@@ -10,14 +10,26 @@ export class Pauses {
   >;
 
   async during<Result>(cause: PauseCause, wait: Promise<Result>): Promise<Result> {
-    const waits = this.#waits[cause];
-    const began = performance.now();
-    waits.begin(began);
+    const began = this.begin(cause);
     try {
       return await wait;
     } finally {
-      waits.end(began);
+      this.end(cause, began);
     }
+  }
+
+  /** A wait that begins; what is returned belongs to its {@link end}. */
+  begin(cause: PauseCause): number {
+    const now = performance.now();
+    this.#waits[cause].begin(now);
+    return now;
+  }
+
+  /** Milliseconds that the wait has taken. */
+  end(cause: PauseCause, began: number): number {
+    const now = performance.now();
+    this.#waits[cause].end(began, now);
+    return now - began;
   }
 
   /** Exchanges that wait now. */
@@ -42,10 +54,10 @@ class Waits {
     this.#beginnings += at;
   }
 
-  end(began: number): void {
+  end(began: number, at: number): void {
     this.running -= 1;
     this.#beginnings -= began;
-    this.#ended += performance.now() - began;
+    this.#ended += at - began;
     // Sums of fractions drift; with nothing in them they are nothing.
     if (this.running === 0) this.#beginnings = 0;
   }

@@ -4,6 +4,7 @@ import type { EndedExchange } from "../recording/recorder.ts";
 import { traceIdOf } from "../tracing/trace-context.ts";
 import { addedLatency } from "./added-latency.ts";
 import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
+import type { DurationSeries } from "./duration-histogram.ts";
 import type { MetricsJson } from "./exposition.ts";
 import { FAILURE_CAUSES, type FailureCause, failureOf } from "./failures.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
@@ -18,14 +19,6 @@ const PHASES: readonly Exclude<Phase, "total">[] = [
   "upstream",
   "release",
 ];
-/** Objects that prom-client reads and keeps: made once. */
-const PHASE_LABELS = Object.fromEntries(PHASES.map((phase) => [phase, { phase }])) as Record<
-  Phase,
-  { phase: string }
->;
-const NO_LABELS = {};
-const REQUEST = { direction: "request" };
-const RESPONSE = { direction: "response" };
 
 /** What one relay counts. Numbers that somebody else has anyway are looked up when they are asked for. */
 export class RelayMeter {
@@ -33,6 +26,13 @@ export class RelayMeter {
   readonly registry = openMetricsRegistry();
   readonly metrics: RelayMetrics = declareRelayMetrics(this.registry);
   readonly pauses = new Pauses();
+  readonly #phases: readonly (readonly [Exclude<Phase, "total">, DurationSeries])[] = PHASES.map((phase) => [
+    phase,
+    this.metrics.phaseDuration.series({ phase }),
+  ]);
+  readonly #total = this.metrics.exchangeDuration.series({});
+  readonly #added = this.metrics.addedLatency.series({});
+  readonly #bytes = { request: 0, response: 0 };
   inFlight = 0;
   tunnels = 0;
   connections = 0;
@@ -42,14 +42,22 @@ export class RelayMeter {
     collectProcessMetrics(this.registry);
     // A counter that begins with its first failure never shows that one to rate().
     for (const cause of FAILURE_CAUSES) this.metrics.failures.inc({ cause }, 0);
-    const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds } = this.metrics;
+    const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds, bodyBytes } =
+      this.metrics;
     this.onScrape(() => {
       exchangesInFlight.set(this.inFlight);
       tunnelsOpen.set(this.tunnels);
       connectionsOpen.set(this.connections);
       for (const cause of PAUSE_CAUSES) paused.set({ cause }, this.pauses.waiting(cause));
-      pausedSeconds.reset();
-      for (const cause of PAUSE_CAUSES) pausedSeconds.inc({ cause }, this.pauses.waited(cause) / 1_000);
+      showCount(
+        pausedSeconds,
+        PAUSE_CAUSES.map((cause) => [{ cause }, this.pauses.waited(cause) / 1_000] as const),
+      );
+      const { request, response } = this.#bytes;
+      showCount(bodyBytes, [
+        [{ direction: "request" }, request],
+        [{ direction: "response" }, response],
+      ]);
     });
   }
 
@@ -67,13 +75,13 @@ export class RelayMeter {
   exchangeEnded(ended: EndedExchange): void {
     const { requested, end } = ended;
     const operation = requested?.operation.name ?? "none";
-    const { exchanges, failures, bodyBytes } = this.metrics;
+    const { exchanges, failures } = this.metrics;
     const effect = requested?.decision.effect ?? "deny";
     exchanges.inc({ operation, effect, outcome: end.outcome, status: statusOf(end) });
     const cause = failureOf(end);
     if (cause !== undefined) failures.inc({ cause });
-    if (end.request.bytes > 0) bodyBytes.inc(REQUEST, end.request.bytes);
-    if (end.response.bytes > 0) bodyBytes.inc(RESPONSE, end.response.bytes);
+    this.#bytes.request += end.request.bytes;
+    this.#bytes.response += end.response.bytes;
     // How long a tunnel is open says nothing of anybody.
     if (operation !== "tunnel") this.#durations(ended);
   }
@@ -87,17 +95,14 @@ export class RelayMeter {
 
   #durations(ended: EndedExchange): void {
     const { phases } = ended.end;
-    const { exchangeDuration, addedLatency: addedLatencies, phaseDuration } = this.metrics;
-    for (const phase of PHASES) {
+    for (const [phase, series] of this.#phases) {
       const milliseconds = phases[phase];
-      if (milliseconds !== undefined) phaseDuration.observe(PHASE_LABELS[phase], milliseconds / 1_000);
+      if (milliseconds !== undefined) series.observe(milliseconds);
     }
     const trace = traceIdOf(ended);
-    const exemplarLabels = trace === undefined ? NO_LABELS : { trace_id: trace };
-    exchangeDuration.observe({ labels: NO_LABELS, value: (phases.total ?? 0) / 1_000, exemplarLabels });
+    this.#total.observe(phases.total ?? 0, trace);
     const added = addedLatency(ended);
-    if (added !== undefined)
-      addedLatencies.observe({ labels: NO_LABELS, value: added / 1_000, exemplarLabels });
+    if (added !== undefined) this.#added.observe(added, trace);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -125,7 +125,7 @@ async function startBqtape(variant: BqtapeVariant, surroundings: Surroundings): 
 }
 
 function configuration(
-  { commitRequest, archive, kafka: client }: BqtapeVariant,
+  { commitRequest, archive, kafka: client, tree }: BqtapeVariant,
   surroundings: Surroundings,
 ): object {
   const { directory, upstream, upstreamCaFile, keyFile, kafka: brokers, topics } = surroundings;
@@ -146,6 +146,8 @@ function configuration(
     // Without a sink nothing is let go: room for all that a run records.
     recording: { commitRequest, journal: { maxBytes: "64GiB" } },
     archive: { enabled: archive },
+    // The others log nothing, either. Trees from before there were such lines do not know the key.
+    ...(existsSync(join(tree, "src", "logging")) && { log: { exchanges: false } }),
     ...(client !== undefined && { kafka: { brokers, client, topics } }),
   };
 }
