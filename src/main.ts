@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import yargs, { type CommandModule } from "yargs";
 import { hideBin } from "yargs/helpers";
 import { explainFailure, UsageError } from "./commands/failure.ts";
