@@ -61,6 +61,11 @@ export async function startGateway(
   // In front of all threads: archive and delivery pass as many bytes as the relays do.
   tuneGarbageCollection();
   const access = await metricsAccess(config);
+  if (!config.archive.enabled && config.kafka === undefined) {
+    log.warn(
+      "nothing reads the journal: it is kept until recording.journal.maxBytes, and then traffic stops; set kafka.brokers, or archive.enabled: true",
+    );
+  }
   await using starting = new AsyncDisposableStack();
   const lock = await lockDataDir(config.dataDir);
   starting.defer(() => lock.release());

@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { AgentGone } from "./agent.ts";
-import { TimeoutError } from "./limits.ts";
 import { Wait } from "./patience.ts";
+import { Refusal } from "./refusal.ts";
 
 /** The wait for an agent to take what was sent to it; one at a time. */
 export class AgentWait {
@@ -20,13 +20,14 @@ export class AgentWait {
     this.#gone = gone;
   }
 
-  /** @throws {AgentGone} when nothing can be sent any more; {TimeoutError}. */
+  /** @throws {AgentGone} when nothing can be sent any more; {Refusal} when it takes nothing for too long. */
   async until(event: "drain" | "finish"): Promise<void> {
     if (this.#gone()) throw new AgentGone();
     const waiting = Promise.withResolvers<void>();
     this.#waiting = waiting;
     this.#stream.once(event, waiting.resolve);
-    const late = (): void => waiting.reject(new TimeoutError("the agent takes nothing"));
+    const late = (): void =>
+      waiting.reject(new Refusal(504, "backendError", "agent.timeout", "the agent takes nothing"));
     const wait = new Wait(this.#idle, late);
     try {
       await waiting.promise;

@@ -1,5 +1,5 @@
-import { TimeoutError } from "./limits.ts";
 import { Wait } from "./patience.ts";
+import { Refusal } from "./refusal.ts";
 
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
@@ -14,10 +14,17 @@ export function grpcTimeout(header: string | string[] | undefined): number | und
 export function deadline(
   total: number,
   agents: number | undefined,
-  expired: (error: TimeoutError) => void,
+  expired: (refusal: Refusal) => void,
 ): Wait {
   const milliseconds = Math.min(total, agents ?? total);
   return new Wait(milliseconds, () =>
-    expired(new TimeoutError(`the exchange took longer than ${milliseconds} ms`)),
+    expired(
+      new Refusal(
+        504,
+        "backendError",
+        "exchange.timeout",
+        `this exchange took longer than the ${milliseconds} ms that it may`,
+      ),
+    ),
   );
 }

@@ -26,6 +26,8 @@ export const REFUSAL_CODES = [
   "credential",
   "credential.mismatch",
   "agent.gone",
+  "agent.timeout",
+  "exchange.timeout",
 ] as const;
 
 /**

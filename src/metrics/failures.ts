@@ -45,6 +45,8 @@ const CAUSES: Readonly<Record<string, FailureCause>> = {
   "request.upload": "refused",
   // No code of the system's and none of a library's: not a failure of the network.
   "upstream.UNKNOWN": "internal",
+  // It is not said who was slow: BigQuery, for six hours, or the agent's own patience.
+  exchange: "upstream",
   agent: "agent",
   request: "agent",
   connect: "agent",

@@ -38,7 +38,7 @@ const COMMANDS: readonly CommandLine[] = [
     },
   },
   {
-    args: (config) => ["doctor", "--config", config, "--only", "config,certificates,dns", "--json"],
+    args: (config) => ["doctor", "--config", config, "--only", "config,certificates,disk", "--json"],
     prints: (stdout) => assert.equal((JSON.parse(stdout) as { ok: boolean }).ok, true),
   },
 ];

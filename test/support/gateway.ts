@@ -5,6 +5,7 @@ import { request as httpsRequest } from "node:https";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { connect as tlsConnect } from "node:tls";
 import pino from "pino";
 import type { z } from "zod";
@@ -79,6 +80,8 @@ export async function gatewayUnderTest(
         const exchanges = archivedIn(config.dataDir);
         const over = exchanges.every(({ outcome }) => outcome !== "running");
         if (over || performance.now() > deadline) return exchanges;
+        // What is waited for may be an event of this very process.
+        await nextTurn();
       }
     },
   };

@@ -95,6 +95,16 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
     "what the agent shows is not the placeholder of its own session",
     "have it use the credentials file that came with its session, and no other",
   ],
+  "agent.timeout": [
+    "none (504 in recordings)",
+    "the agent took nothing of its answer for `limits.agentIdle`",
+    "look at the agent, or its network",
+  ],
+  "exchange.timeout": [
+    "504",
+    "the whole exchange took longer than `limits.total`, or than the agent's own `grpc-timeout`",
+    "raise the limit if the work is that long",
+  ],
   "agent.gone": ["none (499 in recordings)", "the agent left before it had its answer", "look at the agent"],
 };
 
@@ -142,7 +152,7 @@ export const RULES: Readonly<Record<string, string>> = {
 export const UPSTREAM: readonly Answered[] = [
   [
     "504",
-    "`ETIMEDOUT`, `UND_ERR_CONNECT_TIMEOUT`, `UND_ERR_HEADERS_TIMEOUT`, `UND_ERR_BODY_TIMEOUT`: no connection within `limits.connect`, no answer within `limits.answerHead`, no more of it for `limits.answerIdle`, or the whole took longer than `limits.total`. `ETIMEDOUT` also where the agent took nothing for `limits.agentIdle`",
+    "`ETIMEDOUT`, `UND_ERR_CONNECT_TIMEOUT`, `UND_ERR_HEADERS_TIMEOUT`, `UND_ERR_BODY_TIMEOUT`: no connection within `limits.connect`, no answer within `limits.answerHead`, no more of it for `limits.answerIdle`",
     "check the way to BigQuery; raise the limit if the work is that long",
   ],
   [
