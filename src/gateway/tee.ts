@@ -43,7 +43,7 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     if (chunks.length > 0) await recording.responseRecorded();
     waits.end();
     const taken = handOver(relay, chunks, last);
-    waits.begin("agent");
+    waits.beginForAgent();
     await taken;
     waits.end();
     if (last) return;

@@ -52,8 +52,14 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
     this.body?.destroy();
   }
 
+  /** The call that hands it to undici has returned: with a free connection, it has been written by now. */
+  handedOver(): void {
+    if (this.#sentAt !== undefined) this.#sentAt = performance.now();
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    // It is about to be written.
     this.#sentAt = performance.now();
     if (this.#error !== undefined) controller.abort(this.#error);
   }

@@ -69,6 +69,7 @@ export class Upstream {
       { path: target, method: method as Dispatcher.HttpMethod, headers, body },
       answer,
     );
+    answer.handedOver();
     return answer;
   }
 

@@ -13,7 +13,7 @@ export type KafkaClientName = (typeof KAFKA_CLIENTS)[number];
 export interface BqtapeVariant {
   readonly name: string;
   readonly about: string;
-  readonly commitRequest: "written" | "fsync";
+  readonly commitRequest: "written" | "fsync" | "kafka";
   readonly archive: boolean;
   /** The client that delivers to Kafka; absent: nothing does. */
   readonly kafka?: KafkaClientName;
@@ -51,6 +51,17 @@ export function treesWithNames(otherTrees: readonly string[]): (readonly [tree: 
 export function bqtapePeers(otherTrees: readonly string[]): Peer[] {
   return treesWithNames(otherTrees).flatMap(([tree, name]) => variants(tree, name));
 }
+
+/** Where a request is forwarded once Kafka has it. */
+export const committedToKafka: Peer = bqtape({
+  name: "bqtape-acknowledged",
+  about: "everything recorded, a request is forwarded once Kafka has it",
+  commitRequest: "kafka",
+  archive: false,
+  kafka: "kafkajs",
+  parts: [],
+  tree: OWN_TREE,
+});
 
 function variants(tree: string, prefix: string): Peer[] {
   const journal = "everything recorded, a request is forwarded once it is";
