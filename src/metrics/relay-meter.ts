@@ -1,5 +1,6 @@
 import { type Counter, type OpenMetricsContentType, Registry } from "prom-client";
-import type { ExchangeCompleted, ExchangeDenied, Phase } from "../recording/events.ts";
+import type { ExchangeCompleted, ExchangeDenied } from "../recording/events.ts";
+import { RUNNING_PHASES, type RunningPhase } from "../recording/phases.ts";
 import type { EndedExchange } from "../recording/recorder.ts";
 import { traceIdOf } from "../tracing/trace-context.ts";
 import { addedLatency } from "./added-latency.ts";
@@ -10,23 +11,13 @@ import { FAILURE_CAUSES, type FailureCause, failureOf } from "./failures.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
-const PHASES: readonly Exclude<Phase, "total">[] = [
-  "receive",
-  "decide",
-  "commit",
-  "credential",
-  "upstreamFirstByte",
-  "upstream",
-  "release",
-];
-
 /** What one relay counts. Numbers that somebody else has anyway are looked up when they are asked for. */
 export class RelayMeter {
   /** Only such a one has exemplars. */
   readonly registry = openMetricsRegistry();
   readonly metrics: RelayMetrics = declareRelayMetrics(this.registry);
   readonly pauses = new Pauses();
-  readonly #phases: readonly (readonly [Exclude<Phase, "total">, DurationSeries])[] = PHASES.map((phase) => [
+  readonly #phases: readonly (readonly [RunningPhase, DurationSeries])[] = RUNNING_PHASES.map((phase) => [
     phase,
     this.metrics.phaseDuration.series({ phase }),
   ]);

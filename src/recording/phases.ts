@@ -1,7 +1,7 @@
 import type { Phase, Phases } from "./events.ts";
 
 /** In the order of an exchange's way; recordings have them in that of the alphabet. */
-export const PHASES: readonly Phase[] = [
+export const RUNNING_PHASES: readonly RunningPhase[] = [
   "receive",
   "decide",
   "commit",
@@ -9,8 +9,8 @@ export const PHASES: readonly Phase[] = [
   "upstreamFirstByte",
   "upstream",
   "release",
-  "total",
 ];
+export const PHASES: readonly Phase[] = [...RUNNING_PHASES, "total"];
 
 /** Says where an exchange's time went: at each moment it is in one phase. */
 export class PhaseClock {

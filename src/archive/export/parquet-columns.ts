@@ -1,4 +1,5 @@
-import type { HeaderList, Phase } from "../../recording/events.ts";
+import type { HeaderList } from "../../recording/events.ts";
+import { PHASES } from "../../recording/phases.ts";
 import type { ArchivedExchange, ArchivedSession } from "../records.ts";
 
 /** A column of the Parquet file. */
@@ -17,16 +18,6 @@ export function rowOf(exchange: ArchivedExchange, session: ArchivedSession | und
   return JSON.stringify(row, (_name, value) => (typeof value === "string" ? value.toWellFormed() : value));
 }
 
-const PHASES: readonly Phase[] = [
-  "receive",
-  "decide",
-  "commit",
-  "credential",
-  "upstreamFirstByte",
-  "upstream",
-  "release",
-  "total",
-];
 const HEADERS_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]";
 /** Milliseconds. */
 const PHASES_TYPE = `STRUCT(${PHASES.map((name) => `"${name}" DOUBLE`).join(", ")})`;
