@@ -28,6 +28,7 @@ export const REFUSAL_CODES = [
   "agent.gone",
   "agent.timeout",
   "exchange.timeout",
+  "internal",
 ] as const;
 
 /**

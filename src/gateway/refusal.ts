@@ -58,6 +58,11 @@ const TIMEOUTS: ReadonlySet<string> = new Set([
 
 function upstreamRefusal(error: unknown): Refusal {
   const code = rootCode(error);
+  // No code of the system's and none of a library's: not a failure of the network, but of this program.
+  if (code === undefined) {
+    const message = "the gateway failed at this request; its operator finds the reason in its log";
+    return new Refusal(500, "backendError", "internal", message, { cause: error });
+  }
   if (TIMEOUTS.has(code)) {
     return new Refusal(504, "backendError", `upstream.${code}`, `BigQuery did not answer in time (${code})`, {
       cause: error,
@@ -73,8 +78,8 @@ function upstreamRefusal(error: unknown): Refusal {
 }
 
 /** The innermost code of an error's cause chain: outer ones only say that something went wrong. */
-function rootCode(error: unknown): string {
-  let code = "UNKNOWN";
+function rootCode(error: unknown): string | undefined {
+  let code: string | undefined;
   for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth += 1) {
     code = systemCode(at) ?? code;
   }
@@ -126,6 +131,7 @@ function grpcStatusOf({ status, reason }: Refusal): number {
     408: 4,
     413: 8,
     421: 3,
+    500: 13,
     502: 13,
     504: 4,
   };

@@ -43,8 +43,6 @@ const CAUSES: Readonly<Record<string, FailureCause>> = {
   "connect.host": "refused",
   "request.protocol": "refused",
   "request.upload": "refused",
-  // No code of the system's and none of a library's: not a failure of the network.
-  "upstream.UNKNOWN": "internal",
   // It is not said who was slow: BigQuery, for six hours, or the agent's own patience.
   exchange: "upstream",
   agent: "agent",
@@ -52,6 +50,7 @@ const CAUSES: Readonly<Record<string, FailureCause>> = {
   connect: "agent",
   denied: "refused",
   session: "session",
+  internal: "internal",
   recording: "recording",
   credential: "credential",
   upstream: "upstream",

@@ -105,6 +105,11 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
     "the whole exchange took longer than `limits.total`, or than the agent's own `grpc-timeout`",
     "raise the limit if the work is that long",
   ],
+  internal: [
+    "500",
+    "an error that nobody foresaw, in the gateway itself",
+    "report it, with the line of the gateway's log that names the exchange",
+  ],
   "agent.gone": ["none (499 in recordings)", "the agent left before it had its answer", "look at the agent"],
 };
 
