@@ -66,7 +66,7 @@ async function release(relay: AnswerRelay, window: ReleaseWindow): Promise<void>
     await interruption.race(acknowledged);
     waits.end();
     const taken = handOver(relay, chunks, last);
-    waits.beginForAgent();
+    waits.begin("agent");
     await taken;
     waits.end();
     if (last) return;

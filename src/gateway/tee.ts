@@ -43,7 +43,7 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     if (chunks.length > 0) await recording.responseRecorded();
     waits.end();
     const taken = handOver(relay, chunks, last);
-    waits.beginForAgent();
+    waits.begin("agent");
     await taken;
     waits.end();
     if (last) return;

@@ -10,7 +10,6 @@ export class Waits {
   readonly #recording: ExchangeRecording;
   #cause: PauseCause | undefined;
   #began = 0;
-  #writtenAt = 0;
 
   constructor(pauses: Pauses, recording: ExchangeRecording) {
     this.#pauses = pauses;
@@ -30,18 +29,7 @@ export class Waits {
   begin(cause: PauseCause): void {
     this.#cause = cause;
     this.#began = this.#pauses.begin(cause);
-    this.#writtenAt = this.#began;
   }
-
-  /** What was handed to the agent is written in this turn: from its end on it is the agent that is waited for. */
-  beginForAgent(): void {
-    this.begin("agent");
-    process.nextTick(this.#written);
-  }
-
-  readonly #written = (): void => {
-    if (this.#cause === "agent") this.#writtenAt = performance.now();
-  };
 
   /** Nothing is waited for any more; nor when the exchange ended in the middle of a wait. */
   end(): void {
@@ -49,8 +37,7 @@ export class Waits {
     if (cause === undefined) return;
     this.#cause = undefined;
     const milliseconds = this.#pauses.end(cause, this.#began);
-    if (cause !== "agent") return;
-    this.#recording.waitedForAgent(milliseconds - (this.#writtenAt - this.#began));
+    if (cause === "agent") this.#recording.waitedForAgent(milliseconds);
   }
 
   /** Until the agent sends more of its request: nothing is held up by that. */
