@@ -8,8 +8,9 @@ import { RefusedIdentities } from "../identity/refused-identities.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import type { RelayMeter } from "../metrics/relay-meter.ts";
 import type { Principal, RequestHead, Source } from "../recording/events.ts";
+import { memoize } from "../recording/memoize.ts";
 import type { Recorder } from "../recording/recorder.ts";
-import { redactHeaders } from "../recording/redact.ts";
+import { fingerprint, redactHeaders } from "../recording/redact.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { refuseOnSocket } from "./listener.ts";
@@ -155,6 +156,7 @@ export class Admission {
         return live.principal;
       },
       ...(placeholderKey !== undefined && { placeholderKey }),
+      fingerprint: memoize(fingerprint, SECRETS_KEPT),
     };
   }
 
@@ -231,6 +233,9 @@ function challenge(socket: Duplex, at: number): void {
 }
 
 const CHALLENGE = "who is asking? Use the proxy address that bqtape run or bqtape env gives";
+
+/** Fingerprints kept for one connection: of the Authorization header, and of a key or two beside it. */
+const SECRETS_KEPT = 4;
 
 /** Milliseconds to tell an agent that its session is over before its connections are cut. */
 const OVER_LINGER = 250;

@@ -14,6 +14,8 @@ export interface Connection {
   readonly session: string;
   /** Modulus (base64url) of the session's own placeholder key; absent: it has none. */
   readonly placeholderKey?: string;
+  /** Of its secrets, each computed once: an agent sends the same ones with each request, and that is 3 µs. */
+  readonly fingerprint: (secret: string) => string;
   /** What ends the connection's work when the session is over. */
   readonly live: LiveSession;
 }

@@ -324,7 +324,7 @@ function recordRefusal(recording: ExchangeRecording, body: Buffer): void {
 function requestHead({ connection, agent }: Exchange): RequestHead {
   const { method, target, httpVersion, rawHeaders } = agent.request;
   const authority = formatAuthority(connection.authority);
-  const headers = redactHeaders(rawHeaders);
+  const headers = redactHeaders(rawHeaders, connection.fingerprint);
   return { method, authority, target: redactTarget(target), httpVersion, headers };
 }
 

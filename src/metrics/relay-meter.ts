@@ -6,6 +6,7 @@ import { traceIdOf } from "../tracing/trace-context.ts";
 import { addedLatency } from "./added-latency.ts";
 import { declareRelayMetrics, type RelayMetrics } from "./declarations.ts";
 import type { DurationSeries } from "./duration-histogram.ts";
+import { ExchangeCounts } from "./exchange-counts.ts";
 import type { MetricsJson } from "./exposition.ts";
 import { FAILURE_CAUSES, type FailureCause, failureOf } from "./failures.ts";
 import { PAUSE_CAUSES, Pauses } from "./pauses.ts";
@@ -23,6 +24,7 @@ export class RelayMeter {
   ]);
   readonly #total = this.metrics.exchangeDuration.series({});
   readonly #added = this.metrics.addedLatency.series({});
+  readonly #exchanges = new ExchangeCounts();
   readonly #bytes = { request: 0, response: 0 };
   inFlight = 0;
   tunnels = 0;
@@ -33,9 +35,10 @@ export class RelayMeter {
     collectProcessMetrics(this.registry);
     // A counter that begins with its first failure never shows that one to rate().
     for (const cause of FAILURE_CAUSES) this.metrics.failures.inc({ cause }, 0);
-    const { exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds, bodyBytes } =
+    const { exchanges, exchangesInFlight, tunnelsOpen, connectionsOpen, paused, pausedSeconds, bodyBytes } =
       this.metrics;
     this.onScrape(() => {
+      showCount(exchanges, this.#exchanges.all);
       exchangesInFlight.set(this.inFlight);
       tunnelsOpen.set(this.tunnels);
       connectionsOpen.set(this.connections);
@@ -66,11 +69,10 @@ export class RelayMeter {
   exchangeEnded(ended: EndedExchange): void {
     const { requested, end } = ended;
     const operation = requested?.operation.name ?? "none";
-    const { exchanges, failures } = this.metrics;
     const effect = requested?.decision.effect ?? "deny";
-    exchanges.inc({ operation, effect, outcome: end.outcome, status: statusOf(end) });
+    this.#exchanges.add({ operation, effect, outcome: end.outcome, status: statusOf(end) });
     const cause = failureOf(end);
-    if (cause !== undefined) failures.inc({ cause });
+    if (cause !== undefined) this.metrics.failures.inc({ cause });
     this.#bytes.request += end.request.bytes;
     this.#bytes.response += end.response.bytes;
     // How long a tunnel is open says nothing of anybody.
@@ -79,9 +81,8 @@ export class RelayMeter {
 
   /** Counts an exchange that was turned away and is not in the recording, since that takes nothing. */
   turnedAway(cause: FailureCause, status: number): void {
-    const { exchanges, failures } = this.metrics;
-    exchanges.inc({ operation: "none", effect: "deny", outcome: "denied", status: String(status) });
-    failures.inc({ cause });
+    this.#exchanges.add({ operation: "none", effect: "deny", outcome: "denied", status: String(status) });
+    this.metrics.failures.inc({ cause });
   }
 
   #durations(ended: EndedExchange): void {

@@ -41,6 +41,8 @@ export interface EndedExchange {
   readonly agentWait: number;
   /** Of its phase `upstreamFirstByte`, as far as the request was out and nothing had come back; absent where that is not known. */
   readonly upstreamWait: number | undefined;
+  /** The agent's, as it came. */
+  readonly traceparent?: string | undefined;
   /** Absent when nothing is traced. */
   readonly trace?: ExchangeTrace | undefined;
 }
@@ -101,6 +103,7 @@ export class ExchangeRecording {
   readonly #chains: Chains;
   readonly #chain: Chain;
   readonly #session: string | undefined;
+  readonly #traceparent: string | undefined;
   readonly #clock = new PhaseClock();
   readonly #request: BodyRecording;
   #requested: ExchangeRequested | undefined;
@@ -119,6 +122,7 @@ export class ExchangeRecording {
     this.#chains = chains;
     this.#chain = chains.of(session);
     this.#session = session;
+    this.#traceparent = traceparent;
     this.trace = options.beginTrace?.(traceparent);
     this.#request = new BodyRecording(options.journal, this.id, "request");
     this.#response = new BodyRecording(options.journal, this.id, "response");
@@ -258,6 +262,7 @@ export class ExchangeRecording {
       statement: this.#statement,
       agentWait: this.#agentWait,
       upstreamWait: this.#upstreamWait,
+      traceparent: this.#traceparent,
       trace: this.trace,
     });
   }

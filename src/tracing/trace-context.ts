@@ -25,7 +25,6 @@ export interface Traceparent {
   readonly parentId: string;
   readonly flags: number;
 }
-const HEADER = "traceparent";
 const TRACEPARENT =
   /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/;
 /** Characters of version 00; of later ones, more may follow. */
@@ -47,13 +46,7 @@ export function formatTraceparent({ traceId, parentId, flags }: Traceparent): st
 }
 
 /** The trace in which an exchange is found again; `undefined` when there is none that anybody keeps. */
-export function traceIdOf({ trace, requested }: EndedExchange): string | undefined {
-  if (trace !== undefined) {
-    return trace.sampled || trace.parentId !== undefined ? trace.traceId : undefined;
-  }
-  for (const [name, value] of requested?.request.headers ?? []) {
-    if (name.length === HEADER.length && name.toLowerCase() === HEADER)
-      return parseTraceparent(value)?.traceId;
-  }
-  return undefined;
+export function traceIdOf({ trace, traceparent }: EndedExchange): string | undefined {
+  if (trace === undefined) return parseTraceparent(traceparent)?.traceId;
+  return trace.sampled || trace.parentId !== undefined ? trace.traceId : undefined;
 }

@@ -21,7 +21,7 @@ function ended(more: Partial<ExchangeCompleted> = {}, agentWait = 0): EndedExcha
       authority: "bigquery.googleapis.com:443",
       target: "/",
       httpVersion: "1.1",
-      headers: [["TraceParent", `00-${TRACE}-00f067aa0ba902b7-01`]],
+      headers: [],
     },
     operation: { name: "jobs.query" },
     decision: { effect: "allow", rule: "none", reason: "" },
@@ -38,7 +38,8 @@ function ended(more: Partial<ExchangeCompleted> = {}, agentWait = 0): EndedExcha
     phases: { receive: 3, upstreamFirstByte: 50, upstream: 20, release: 7, total: 100 },
     ...more,
   };
-  return { requested, end, statement: true, agentWait, upstreamWait: undefined };
+  const traceparent = `00-${TRACE}-00f067aa0ba902b7-01`;
+  return { requested, end, statement: true, agentWait, upstreamWait: undefined, traceparent };
 }
 
 async function textOf(meters: readonly RelayMeter[], accept?: string): Promise<string> {
