@@ -143,7 +143,7 @@ class TopicReader {
             : [{ topic, partition, offset }];
         });
         if (offsets.length === 0 || this.#failure !== undefined) return;
-        this.#store.sync();
+        await this.#store.syncAside();
         await this.#commit(offsets);
         for (const each of offsets) this.#committed.set(nameOf(each), each.offset);
       } catch (error) {

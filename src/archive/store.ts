@@ -1,4 +1,7 @@
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { syncDirectory } from "../files/sync-directory.ts";
 import type { BodyChunk, Direction, RecordedEvent } from "../recording/events.ts";
 import type { Batch, Gap, Positioned } from "../recording/reader.ts";
 import { ScopeKeys } from "./blocks/keys.ts";
@@ -44,13 +47,17 @@ export class ArchiveStore {
   readonly #exchanges: ExchangeRows;
   readonly #reader: BlockReader;
   readonly #version;
+  readonly #file: string;
   #seenVersion: unknown;
+  /** Whether it is certain that the log's name survives the machine's end. */
+  #logIsNamed = false;
 
   /**
    * @param masterKey 32 bytes. Default: what is in `archive.key` beside the file, made when it is absent.
    * @throws {ArchiveError} when the file cannot be an archive of this version, or the key is not its own.
    */
   constructor(file: string, masterKey?: Buffer) {
+    this.#file = file;
     this.#database = openForWriting(file);
     try {
       this.#do = prepare(this.#database);
@@ -171,6 +178,19 @@ export class ArchiveStore {
     } finally {
       this.#database.exec("PRAGMA synchronous = NORMAL");
     }
+  }
+
+  /**
+   * Makes what was applied until now survive the machine's end too, on another thread: more may be applied meanwhile. What is
+   * not in the log any more by then was made safe when it was moved into the file.
+   */
+  async syncAside(): Promise<void> {
+    await using log = await open(`${this.#file}-wal`, "r+");
+    await log.datasync();
+    if (this.#logIsNamed) return;
+    // A new file's name is in its folder, not in the file.
+    await syncDirectory(dirname(this.#file));
+    this.#logIsNamed = true;
   }
 
   /** Closes the file; its log is moved into it. */

@@ -31,6 +31,8 @@ class ArchiveWorker {
   #ingest: Ingest | undefined;
   #closing = false;
   #dirtySince = 0;
+  #syncing = false;
+  #syncFailure: { readonly cause: unknown } | undefined;
   #stuck = "";
   #retry = FIRST_RETRY;
 
@@ -106,7 +108,7 @@ class ArchiveWorker {
       this.#postProgress();
       return false;
     }
-    if (this.#syncIfDue()) this.#postProgress();
+    this.#syncIfDue();
     if (await this.#watch.grown(seen)) await delay(this.#closing ? 0 : LINGER);
     return true;
   }
@@ -163,17 +165,44 @@ class ArchiveWorker {
     );
   }
 
-  #syncIfDue(): boolean {
+  /** Begins to make safe what was applied, while more is. @throws when that failed the last time. */
+  #syncIfDue(): void {
+    const failure = this.#syncFailure;
+    this.#syncFailure = undefined;
+    if (failure !== undefined) throw failure.cause;
     const age = this.#dirtySince === 0 ? 0 : performance.now() - this.#dirtySince;
     const due = age >= SYNC_AFTER || this.#unsyncedBytes() >= SYNC_BYTES;
-    if (due) this.#sync();
-    return due;
+    if (due && !this.#syncing && this.#store !== undefined) void this.#syncAside(this.#store);
+  }
+
+  async #syncAside(store: ArchiveStore): Promise<void> {
+    this.#syncing = true;
+    this.#dirtySince = 0;
+    const positions = this.#positions();
+    try {
+      await store.syncAside();
+      if (store !== this.#store) return;
+      this.#synced(positions);
+      this.#postProgress();
+    } catch (cause) {
+      if (store === this.#store) this.#syncFailure = { cause };
+    } finally {
+      this.#syncing = false;
+    }
   }
 
   #sync(): void {
     this.#store?.sync();
     this.#dirtySince = 0;
-    for (const { name } of this.#input.journals) this.#durable.set(name, this.#position(name));
+    this.#synced(this.#positions());
+  }
+
+  #positions(): readonly (readonly [name: string, position: number])[] {
+    return this.#input.journals.map(({ name }) => [name, this.#position(name)]);
+  }
+
+  #synced(positions: readonly (readonly [name: string, position: number])[]): void {
+    for (const [name, position] of positions) this.#durable.set(name, position);
     if (this.#store !== undefined) this.#post({ type: "size", bytes: usedBytes(this.#store.database) });
   }
 

@@ -151,6 +151,24 @@ test("nothing may be trimmed that is applied but not yet durable", limit, async 
   await archive.close();
 });
 
+test("a large part that was applied is made safe while the archive runs", limit, async () => {
+  const safe = Promise.withResolvers<void>();
+  const { journal, archive, publish } = await started({
+    onProgress({ durable }) {
+      if (durable > 0) safe.resolve();
+    },
+  });
+  const chunk = { exchange: uuidv7(), direction: "response", bytes: Buffer.alloc(1024 * 1024) } as const;
+  journal.events(gatewayStarted());
+  for (let sequence = 0; sequence < 17; sequence += 1)
+    journal.chunk({ ...chunk, sequence, offset: sequence * chunk.bytes.length });
+  publish();
+  await safe.promise;
+  assert.ok(archive.trimmable("0") <= archive.checkpoint("0"));
+  await archive.close();
+  assert.equal(archive.trimmable("0"), journal.end);
+});
+
 test("an archive that fails says so, and goes on by itself when it can again", limit, async () => {
   const failed = Promise.withResolvers<ArchiveError>();
   const { dataDir, journal, archive, publish } = await started({ onError: failed.resolve });

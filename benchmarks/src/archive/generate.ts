@@ -68,12 +68,13 @@ export class ExchangeGenerator {
     const sql = this.#sql();
     const target = "/bigquery/v2/projects/shop-prod/queries?prettyPrint=false";
     const more = this.#below(3) === 0;
+    const processed = this.#below(2 ** 30);
     yield* this.#frames(session, time, {
       method: "POST",
       target,
       operation: { name: "jobs.query", project: "shop-prod", sql },
       request: JSON.stringify({ query: sql, useLegacySql: false, maxResults: 100, requestId: uuidv7() }),
-      response: this.#answer("bigquery#queryResponse", job, more),
+      response: this.#answer("bigquery#queryResponse", { job, processed, more }),
     });
     if (!more) return;
     yield* this.#frames(session, time + 40, {
@@ -81,7 +82,7 @@ export class ExchangeGenerator {
       target: `/bigquery/v2/projects/shop-prod/queries/${job}?pageToken=BFQ&maxResults=100`,
       operation: { name: "jobs.getQueryResults", project: "shop-prod", job },
       request: "",
-      response: this.#answer("bigquery#getQueryResultsResponse", job, false),
+      response: this.#answer("bigquery#getQueryResultsResponse", { job, processed, more: false }),
     });
   }
 
@@ -169,7 +170,7 @@ export class ExchangeGenerator {
     );
   }
 
-  #answer(kind: string, job: string, more: boolean): Buffer {
+  #answer(kind: string, { job, processed, more }: Answer): Buffer {
     const die = this.#below(200);
     const rows = die < 4 ? 1_700 : die < 29 ? 170 : 13;
     const cells = Array.from({ length: rows }, () => {
@@ -183,7 +184,7 @@ export class ExchangeGenerator {
         `{"name":"customer_email","type":"STRING","mode":"NULLABLE"},{"name":"total","type":"NUMERIC","mode":"NULLABLE"},` +
         `{"name":"note","type":"STRING","mode":"NULLABLE"}]},"jobReference":{"projectId":"shop-prod","jobId":"${job}",` +
         `"location":"EU"},"totalRows":"${more ? 2 * rows : rows}",${more ? '"pageToken":"BFQ",' : ""}"rows":[${cells.join(",")}],` +
-        `"totalBytesProcessed":"${this.#below(2 ** 30)}","jobComplete":true,"cacheHit":false}`,
+        `"totalBytesProcessed":"${processed}","jobComplete":true,"cacheHit":false}`,
     );
   }
 
@@ -196,6 +197,13 @@ export class ExchangeGenerator {
     this.#seed = seed;
     return (seed >>> 0) % limit;
   }
+}
+
+/** What an answer tells of its job, and whether another page follows. */
+interface Answer {
+  readonly job: string;
+  readonly processed: number;
+  readonly more: boolean;
 }
 
 interface Parts {
