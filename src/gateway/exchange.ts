@@ -28,6 +28,7 @@ import { relayAcknowledged } from "./release.ts";
 import { HeldBody } from "./request-body.ts";
 import { grpcStatusOf, summary } from "./summary.ts";
 import { relayAnswer, relayRequest } from "./tee.ts";
+import { noteTurn, turnBegan } from "./turn.ts";
 import type { Upstream } from "./upstream.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 import { Waits } from "./waits.ts";
@@ -67,10 +68,10 @@ export async function serveExchange(
   agent: AgentSide,
 ): Promise<void> {
   const { traceparent } = agent.request.headers;
-  const recording = parts.recorder.exchange(
-    connection.session,
-    typeof traceparent === "string" ? traceparent : undefined,
-  );
+  const recording = parts.recorder.exchange(connection.session, {
+    at: turnBegan(),
+    traceparent: typeof traceparent === "string" ? traceparent : undefined,
+  });
   const waits = new Waits(parts.meter.pauses, recording);
   const held = new HeldBody(parts.budget, parts.limits, waits);
   const interruption = new Interruption();
@@ -98,6 +99,7 @@ export async function serveExchange(
     agent.close();
     held.release();
     parts.meter.inFlight -= 1;
+    noteTurn();
   }
 }
 

@@ -2,13 +2,8 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { Flow, type FlowBounds, type FlowPart } from "./flow.ts";
+import { turnBegan } from "./turn.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
-
-/** When bytes came last, on whichever connection: what is told of an answer is told while they are read. */
-export interface Arrivals {
-  /** By `performance.now()`. */
-  last: number;
-}
 
 /** An answer over HTTP/1.1, from undici. */
 export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
@@ -16,15 +11,13 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
   trailers: readonly string[] = [];
   waited: number | undefined;
   readonly #flow: Flow;
-  readonly #arrivals: Arrivals;
   #sentAt: number | undefined;
   #head: AnswerHead | undefined;
   #headAwaited: PromiseWithResolvers<AnswerHead> | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #error: Error | undefined;
 
-  constructor(bounds: FlowBounds, arrivals: Arrivals, body?: Writable) {
-    this.#arrivals = arrivals;
+  constructor(bounds: FlowBounds, body?: Writable) {
     this.#flow = new Flow(
       { pause: () => this.#controller?.pause(), resume: () => this.#controller?.resume() },
       bounds,
@@ -72,7 +65,7 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
   ): void {
     // 1xx are between the gateway and upstream.
     if (status < 200) return;
-    if (this.#sentAt !== undefined) this.waited = this.#arrivals.last - this.#sentAt;
+    if (this.#sentAt !== undefined) this.waited = turnBegan() - this.#sentAt;
     this.#head = { status, statusMessage, headers: latin1(controller.rawHeaders) };
     this.#headAwaited?.resolve(this.#head);
     this.#headAwaited = undefined;

@@ -1,11 +1,11 @@
 import { PassThrough } from "node:stream";
 import type { SecureContext } from "node:tls";
-import { buildConnector, type Dispatcher, Pool } from "undici";
+import { type Dispatcher, Pool } from "undici";
 import type { FlowBounds } from "./flow.ts";
 import type { Limits } from "./limits.ts";
 import type { UpstreamAnswer } from "./upstream-answer.ts";
 import { GrpcAnswer } from "./upstream-grpc.ts";
-import { type Arrivals, RestAnswer } from "./upstream-rest.ts";
+import { RestAnswer } from "./upstream-rest.ts";
 import { Http2Sessions } from "./upstream-sessions.ts";
 
 export interface UpstreamOptions {
@@ -39,7 +39,6 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #limits: Limits;
   readonly #pools = new Map<string, Pool>();
-  readonly #arrivals: Arrivals = { last: 0 };
   readonly #sessions: Http2Sessions;
 
   constructor(options: UpstreamOptions) {
@@ -63,7 +62,7 @@ export class Upstream {
     const { method, target, headers, body: bytes, more } = request;
     const rest = more ? new PassThrough({ writableHighWaterMark: UPLOAD_BUFFER }) : undefined;
     if (bytes.length > 0) rest?.write(bytes);
-    const answer = new RestAnswer(bounds, this.#arrivals, rest);
+    const answer = new RestAnswer(bounds, rest);
     const body = rest ?? (bytes.length > 0 ? bytes : null);
     this.#pool(origin).dispatch(
       { path: target, method: method as Dispatcher.HttpMethod, headers, body },
@@ -79,23 +78,6 @@ export class Upstream {
     await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
   }
 
-  #connector(): buildConnector.connector {
-    const connect = buildConnector({
-      timeout: this.#limits.connect,
-      rejectUnauthorized: true,
-      secureContext: this.#options.trust,
-    });
-    return (options, callback) =>
-      connect(options, (...result) => {
-        const [, socket] = result;
-        // In front of undici's own listener, which reads.
-        socket?.on("readable", () => {
-          this.#arrivals.last = performance.now();
-        });
-        callback(...result);
-      });
-  }
-
   #pool(origin: string): Pool {
     let pool = this.#pools.get(origin);
     if (pool === undefined) {
@@ -107,7 +89,11 @@ export class Upstream {
         allowH2: false,
         headersTimeout: this.#limits.answerHead,
         bodyTimeout: this.#limits.answerIdle,
-        connect: this.#connector(),
+        connect: {
+          timeout: this.#limits.connect,
+          rejectUnauthorized: true,
+          secureContext: this.#options.trust,
+        },
       });
       this.#pools.set(origin, pool);
     }

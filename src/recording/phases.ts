@@ -14,7 +14,7 @@ export const PHASES: readonly Phase[] = [...RUNNING_PHASES, "total"];
 
 /** Says where an exchange's time went: at each moment it is in one phase. */
 export class PhaseClock {
-  readonly #began = performance.now();
+  readonly #began: number;
   // A field each: to look phases up by name costs more than to count them.
   #receive: number | undefined;
   #decide: number | undefined;
@@ -24,7 +24,12 @@ export class PhaseClock {
   #upstream: number | undefined;
   #release: number | undefined;
   #phase: RunningPhase = "receive";
-  #since = this.#began;
+  #since: number;
+
+  /** @param began when, by `performance.now()`. */
+  constructor(began: number) {
+    this.#began = this.#since = began;
+  }
 
   /** Where it is now. */
   get phase(): RunningPhase {

@@ -47,6 +47,14 @@ export interface EndedExchange {
   readonly trace?: ExchangeTrace | undefined;
 }
 
+/** What is known of an exchange before it is. */
+export interface Beginning {
+  /** Since when the agent waits for it, by `performance.now()`. Default: now. */
+  readonly at?: number;
+  /** The agent's, when it has one. */
+  readonly traceparent?: string | undefined;
+}
+
 /** Bytes of one body record at most: a chunk of the bodies topic. */
 const CHUNK = 256 * 1024;
 
@@ -65,9 +73,8 @@ export class Recorder {
     return this.#options.journal.state === "open";
   }
 
-  /** @param traceparent the agent's, when it has one. */
-  exchange(session: string | undefined, traceparent?: string): ExchangeRecording {
-    return new ExchangeRecording(this.#options, this.#chains, session, traceparent);
+  exchange(session: string | undefined, beginning: Beginning = {}): ExchangeRecording {
+    return new ExchangeRecording(this.#options, this.#chains, session, beginning);
   }
 
   /** Appends an event that nothing waits for. */
@@ -104,7 +111,7 @@ export class ExchangeRecording {
   readonly #chain: Chain;
   readonly #session: string | undefined;
   readonly #traceparent: string | undefined;
-  readonly #clock = new PhaseClock();
+  readonly #clock: PhaseClock;
   readonly #request: BodyRecording;
   #requested: ExchangeRequested | undefined;
   #statement = false;
@@ -116,9 +123,10 @@ export class ExchangeRecording {
     options: RecorderOptions,
     chains: Chains,
     session: string | undefined,
-    traceparent: string | undefined,
+    { at = performance.now(), traceparent }: Beginning,
   ) {
     this.#options = options;
+    this.#clock = new PhaseClock(at);
     this.#chains = chains;
     this.#chain = chains.of(session);
     this.#session = session;
