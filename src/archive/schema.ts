@@ -236,7 +236,7 @@ export function openForWriting(file: string): DatabaseSync {
         PRAGMA synchronous = NORMAL;
         PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
         PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * PAGE_BYTES};
-        PRAGMA cache_size = -16000;
+        PRAGMA cache_size = -12000;
         PRAGMA secure_delete = ON;
       `);
       if (version === 0) {

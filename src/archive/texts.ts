@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
  * Texts whose ids are remembered, twice as many at most: agents ask the same again and again. No index of the file finds a text: its
  * entries would lie anywhere, so that each text rewrote a page, and with others of that kind it was most of what was written.
  */
-const MAX_KNOWN = 8_192;
+const MAX_KNOWN = 4_096;
 /** Characters from which on a text is remembered by its digest. */
 const LONG = 512;
 

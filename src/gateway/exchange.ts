@@ -216,18 +216,20 @@ function send(exchange: Exchange, { body, more, watch }: Received, token: string
 }
 
 function complete(
-  { credential, agent, recording }: Exchange,
+  { credential, agent, recording, waits }: Exchange,
   head: AnswerHead,
   answer: UpstreamAnswer,
 ): void {
   const trailers = answer.trailers.length > 0 ? redactHeaders(answer.trailers) : undefined;
   const grpcStatus = agent.request.grpc ? grpcStatusOf(head, answer) : undefined;
+  const headers = redactHeaders(head.headers);
+  waits.end();
   recording.end({
     outcome: "complete",
     status: head.status,
     ...(grpcStatus !== undefined && { grpcStatus }),
     answeredBy: "upstream",
-    headers: redactHeaders(head.headers),
+    headers,
     ...(trailers !== undefined && { trailers }),
     ...(credential !== undefined && { credential: credential.name }),
   });

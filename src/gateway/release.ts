@@ -68,8 +68,9 @@ async function release(relay: AnswerRelay, window: ReleaseWindow): Promise<void>
     const taken = handOver(relay, chunks, last);
     waits.begin("agent");
     await taken;
-    waits.end();
+    // It has all: what is still to be done before the end holds up nobody.
     if (last) return;
+    waits.end();
     window.released(bytes);
   }
 }

@@ -45,8 +45,9 @@ export async function relayAnswer(relay: AnswerRelay): Promise<void> {
     const taken = handOver(relay, chunks, last);
     waits.begin("agent");
     await taken;
-    waits.end();
+    // It has all: what is still to be done before the end holds up nobody.
     if (last) return;
+    waits.end();
     // A full journal takes no new exchange; one under way pauses here.
     if (!recording.hasRoom) await waits.during("journal", interruption.race(recording.room()));
   }

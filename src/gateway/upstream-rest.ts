@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { Flow, type FlowBounds, type FlowPart } from "./flow.ts";
-import { turnBegan } from "./turn.ts";
+import { noteTurn, turnBegan } from "./turn.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
 /** An answer over HTTP/1.1, from undici. */
@@ -45,16 +45,18 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
     this.body?.destroy();
   }
 
-  /** The call that hands it to undici has returned: with a free connection, it has been written by now. */
-  handedOver(): void {
-    if (this.#sentAt !== undefined) this.#sentAt = performance.now();
-  }
-
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // It is about to be written.
+    // An answer may come before all of an upload is out.
     this.#sentAt = performance.now();
     if (this.#error !== undefined) controller.abort(this.#error);
+  }
+
+  /** All of it is with the kernel. */
+  onRequestSent(): void {
+    this.#sentAt = performance.now();
+    // undici writes in an immediate, as it looks first whether an idle connection still lives.
+    queueMicrotask(noteTurn);
   }
 
   onResponseStart(

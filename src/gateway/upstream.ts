@@ -68,7 +68,6 @@ export class Upstream {
       { path: target, method: method as Dispatcher.HttpMethod, headers, body },
       answer,
     );
-    answer.handedOver();
     return answer;
   }
 

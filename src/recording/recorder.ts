@@ -239,6 +239,7 @@ export class ExchangeRecording {
   /** Appends the end. It needs no commit: without it, the exchange reads as incomplete, which is the safe side. */
   end(fields: EndFields): void {
     const { outcome, headers, trailers } = fields;
+    const phases = this.#clock.summary();
     const { bytes, sha256, chunks } = this.#response.summary();
     // JSON leaves out what is undefined.
     const event = {
@@ -254,7 +255,7 @@ export class ExchangeRecording {
       credential: fields.credential,
       request: this.#request.summary(),
       response: { bytes, sha256, chunks, headers, trailers },
-      phases: this.#clock.summary(),
+      phases,
       refused: fields.refused,
     } as ExchangeCompleted | ExchangeDenied;
     const { onEnd, onUnrecorded } = this.#options;
