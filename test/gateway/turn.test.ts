@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { test } from "node:test";
+import { setTimeout as delay, setImmediate as endOfTurn } from "node:timers/promises";
+import { turnBegan } from "../../src/gateway/turn.ts";
+
+const limit = { timeout: 30_000 };
+/** Milliseconds of work. */
+const WORK = 30;
+
+test("what came with others waits since its turn began, while those were served", limit, async (t) => {
+  const [one, other] = await twoConnections(t);
+  await arrival(one);
+  turnBegan();
+  const served: number[] = [];
+  const both = Promise.withResolvers<void>();
+  for (const socket of [one.far, other.far])
+    socket.once("data", () => {
+      served.push(performance.now() - turnBegan());
+      work();
+      if (served.length === 2) both.resolve();
+    });
+  one.near.write("a");
+  other.near.write("b");
+  await both.promise;
+  const [, behind = 0] = served;
+  assert.ok(behind >= WORK, `${behind} ms`);
+});
+
+test("a rest is not taken for work", limit, async (t) => {
+  const [{ near, far }] = await twoConnections(t);
+  const rest = 500;
+  const came = Promise.withResolvers<number>();
+  far.once("data", () => came.resolve(performance.now() - turnBegan()));
+  turnBegan();
+  await delay(rest);
+  // The timer's turn is noted, too.
+  turnBegan();
+  near.write("a");
+  assert.ok((await came.promise) < rest);
+});
+
+test("behind a turn that nobody noted, it is now", limit, async (t) => {
+  const [{ near, far }] = await twoConnections(t);
+  await arrival({ near, far });
+  turnBegan();
+  await endOfTurn();
+  await endOfTurn();
+  work();
+  await arrival({ near, far });
+  const before = performance.now();
+  assert.ok(turnBegan() >= before);
+});
+
+interface Ends {
+  readonly near: Socket;
+  readonly far: Socket;
+}
+
+async function twoConnections(t: { after(end: () => void): void }): Promise<[Ends, Ends]> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const open = async (): Promise<Ends> => {
+    const near = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    const [[far]] = (await Promise.all([once(server, "connection"), once(near, "connect")])) as [
+      [Socket],
+      unknown,
+    ];
+    t.after(() => near.destroy());
+    return { near, far };
+  };
+  return [await open(), await open()];
+}
+
+/** Ends in the turn that brings bytes. */
+async function arrival({ near, far }: Ends): Promise<void> {
+  near.write("a");
+  await once(far, "data");
+}
+
+function work(): void {
+  for (const until = performance.now() + WORK; performance.now() < until; );
+}
