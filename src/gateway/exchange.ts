@@ -111,7 +111,9 @@ async function forward(exchange: Exchange): Promise<void> {
   const credential = parts.credentials.of(connection.principal);
   const decision = decisionOn(description, credential, parts.credentials.groups);
   const summarized = description.known ? summary(description.operation) : { name: "unknown" };
-  await record(exchange, summarized, decision, received.body);
+  const recorded = record(exchange, summarized, decision, received.body);
+  waits.begin(waits.request);
+  await recorded;
   waits.end();
   if (!description.known || decision.refusal !== undefined || credential === undefined) {
     const { status, reason, message } = decision.refusal ?? NOT_RULED;
@@ -158,7 +160,7 @@ const NOT_RULED = {
 } as const;
 const ENDED = new Error("the exchange ended");
 
-/** From here on the journal, or Kafka, is waited for. */
+/** Resolves when the request is in the journal, or in Kafka, as is asked for. */
 function record(
   exchange: Exchange,
   operation: OperationSummary,
@@ -169,13 +171,12 @@ function record(
   const { principal, source } = exchange.connection;
   const request = requestHead(exchange);
   const decision = { effect, rule, reason };
-  const { agent, recording, interruption, waits } = exchange;
+  const { agent, recording, interruption } = exchange;
   const recorded = recording.request(
     { user: principal.user, source, request, operation, decision },
     body,
     options,
   );
-  waits.begin(waits.request);
   if (!recording.waitsForKafka) return recorded;
   agent.onGone(() => interruption.raise(new AgentGone()));
   // It may have left while its request came.
@@ -237,7 +238,7 @@ function complete(
 
 /** The token endpoint's part, played by the gateway: what passes here are placeholders, kept as digests alone. */
 async function answerInPlace(exchange: Exchange): Promise<void> {
-  const { parts, agent, recording, held } = exchange;
+  const { parts, agent, recording, held, waits } = exchange;
   const { method, target } = agent.request;
   const body = await held.whole(agent, parts.limits.jsonBody);
   recording.enter("decide");
@@ -248,8 +249,10 @@ async function answerInPlace(exchange: Exchange): Promise<void> {
     rule: "placeholder",
     reason: mismatch ?? "the gateway answers in Google's place",
   } as const;
-  await record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
-  exchange.waits.end();
+  const recorded = record(exchange, { name: "oauth2.token" }, decision, body, { withhold: true });
+  waits.begin(waits.request);
+  await recorded;
+  waits.end();
   recording.response(answer.body, { withhold: true });
   const type = ["content-type", "application/json; charset=UTF-8"];
   const headers = [...type, "content-length", String(answer.body.length)];
