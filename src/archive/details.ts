@@ -2,7 +2,7 @@ import { MAX_ANSWER_BYTES, parseAnswer } from "../bigquery/answer-body.ts";
 import { type Column, parseRows, type ResultPage, schemaOf } from "../bigquery/rows.ts";
 import type { Direction } from "../recording/events.ts";
 import { headerOf } from "./answers.ts";
-import type { ArchivedExchange } from "./records.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
 import type { ArchiveSearch } from "./search.ts";
 import { parseStatement, type Statement } from "./statement.ts";
 

@@ -1,7 +1,7 @@
 import { type DryRun, dryRunOf, type Verdict } from "../bigquery/dry-run.ts";
 import { Details } from "./details.ts";
 import type { StatementDetail } from "./print/statement.ts";
-import type { ArchivedExchange } from "./records.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
 import type { ArchiveSearch, Found } from "./search.ts";
 import { factsOf } from "./statement-facts.ts";
 import { groupStatements, type StatementPart } from "./statement-groups.ts";

@@ -21,7 +21,7 @@ import {
   statementColumns,
 } from "./columns.ts";
 import type { Prepared } from "./prepared.ts";
-import { NO_SESSION } from "./records.ts";
+import { NO_SESSION } from "./records/session.ts";
 import { statementOf } from "./statement-of.ts";
 import type { Tallies } from "./tallies.ts";
 import { Texts } from "./texts.ts";

@@ -1,4 +1,6 @@
-import type { ArchivedExchange, ArchivedSession, ArchivedStatement, RefusedIdentities } from "./records.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
+import type { ArchivedSession, RefusedIdentities } from "./records/session.ts";
+import type { ArchivedStatement } from "./records/statement.ts";
 
 /** A session as `--json` prints it: times as ISO 8601. */
 export function sessionJson(session: ArchivedSession) {

@@ -3,8 +3,9 @@ import { exchangeLines } from "./print/exchange.ts";
 import { sessionLines } from "./print/session.ts";
 import { answeredLines, askedLines } from "./print/statement.ts";
 import type { Style } from "./print/style.ts";
-import type { ArchivedExchange } from "./records.ts";
-import { type ArchiveSearch, type Found, NO_SESSION } from "./search.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
+import { NO_SESSION } from "./records/session.ts";
+import type { ArchiveSearch, Found } from "./search.ts";
 import { factsOf } from "./statement-facts.ts";
 import { groupStatements, type StatementPart, type Told } from "./statement-groups.ts";
 

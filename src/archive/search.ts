@@ -10,26 +10,22 @@ import { ArchiveError } from "./errors.ts";
 import { type SessionFilter, sessionRows } from "./find/sessions.ts";
 import { type StatementFilter, statementRows } from "./find/statements.ts";
 import { defineHasWords } from "./find/words.ts";
+import { type ArchivedExchange, type ExchangeEvents, toExchange } from "./records/exchange.ts";
+import type { Row } from "./records/row.ts";
 import {
-  type ArchivedExchange,
   type ArchivedSession,
-  type ArchivedStatement,
-  type ExchangeEvents,
   NO_SESSION,
   type RefusedIdentities,
-  type Row,
-  toExchange,
   toRefusedIdentities,
   toSession,
-  toStatement,
-} from "./records.ts";
+} from "./records/session.ts";
+import { type ArchivedStatement, toStatement } from "./records/statement.ts";
 import { openForReading } from "./schema.ts";
 import { RowCheck } from "./verify/rows.ts";
 import type { Destroyed } from "./verify/verify-archive.ts";
 
 export type { SessionFilter } from "./find/sessions.ts";
 export type { StatementFilter } from "./find/statements.ts";
-export { NO_SESSION } from "./records.ts";
 
 /** What an id, or the beginning of one, stands for. */
 export type Found =

@@ -1,4 +1,4 @@
-import type { ArchivedExchange } from "./records.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
 import type { StatementPart } from "./statement-groups.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { ArchivedExchange } from "./records.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
 
 /** An exchange that belongs to no statement. */
 export interface LoneExchange {

@@ -11,7 +11,7 @@ import { BlockWriter } from "./blocks/writer.ts";
 import { EventRows } from "./event-rows.ts";
 import type { ExchangeRows } from "./exchange-rows.ts";
 import { type Prepared, prepare } from "./prepared.ts";
-import { NO_SESSION } from "./records.ts";
+import { NO_SESSION } from "./records/session.ts";
 import { BUSY_TIMEOUT, isFaultOfRecord, openForWriting } from "./schema.ts";
 
 /** A record that topics tell. */

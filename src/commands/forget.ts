@@ -3,7 +3,7 @@ import type { CommandModule, InferredOptionTypes } from "yargs";
 import { asText, writeAll } from "../archive/output.ts";
 import { count, formatBytes } from "../archive/print/quantities.ts";
 import { visible } from "../archive/print/visible.ts";
-import type { ArchivedSession } from "../archive/records.ts";
+import type { ArchivedSession } from "../archive/records/session.ts";
 import type { Forgotten } from "../archive/retention/forget.ts";
 import { withSession } from "../archive/retention/with-session.ts";
 import { dataDirOptions } from "../config/data-dir.ts";

@@ -5,7 +5,7 @@ import { formatTime } from "../archive/print/quantities.ts";
 import { styleFor } from "../archive/print/style.ts";
 import { formatTable } from "../archive/print/table.ts";
 import { visible } from "../archive/print/visible.ts";
-import type { ArchivedSession } from "../archive/records.ts";
+import type { ArchivedSession } from "../archive/records/session.ts";
 import { withSession } from "../archive/retention/with-session.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { dataDirOptions } from "../config/data-dir.ts";

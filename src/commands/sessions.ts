@@ -4,8 +4,9 @@ import { asText, writeAll } from "../archive/output.ts";
 import { count } from "../archive/print/quantities.ts";
 import { sessionTable } from "../archive/print/session.ts";
 import { type Style, styleFor } from "../archive/print/style.ts";
-import type { ArchivedSession } from "../archive/records.ts";
-import { type ArchiveSearch, NO_SESSION, type SessionFilter } from "../archive/search.ts";
+import type { ArchivedSession } from "../archive/records/session.ts";
+import { NO_SESSION } from "../archive/records/session.ts";
+import type { ArchiveSearch, SessionFilter } from "../archive/search.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { type FindArguments, findOf, findOptions, pageToken } from "./find-options.ts";
 

@@ -3,7 +3,7 @@ import { statementJson } from "../archive/json.ts";
 import { asText, writeAll } from "../archive/output.ts";
 import { statementTable } from "../archive/print/statements.ts";
 import { type Style, styleFor } from "../archive/print/style.ts";
-import type { ArchivedStatement } from "../archive/records.ts";
+import type { ArchivedStatement } from "../archive/records/statement.ts";
 import type { ArchiveSearch, StatementFilter } from "../archive/search.ts";
 import { withSearch } from "../archive/with-search.ts";
 import { type Find, findOf, findOptions, pageToken } from "./find-options.ts";

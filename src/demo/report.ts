@@ -1,4 +1,4 @@
-import type { ArchivedExchange } from "../archive/records.ts";
+import type { ArchivedExchange } from "../archive/records/exchange.ts";
 import type { Seen } from "./wire-tap.ts";
 
 /** One recorded exchange, and the same as its client saw it. */

@@ -1,4 +1,4 @@
-import type { ArchivedExchange } from "../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../src/archive/records/exchange.ts";
 
 /** An archived exchange that went well. */
 export function archivedExchange(id: string, facts: Partial<ArchivedExchange> = {}): ArchivedExchange {

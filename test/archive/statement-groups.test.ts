@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ArchivedExchange } from "../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../src/archive/records/exchange.ts";
 import { groupStatements, type LookAhead, type Told } from "../../src/archive/statement-groups.ts";
 import { archivedExchange } from "./exchanges.ts";
 

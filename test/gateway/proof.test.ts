@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { NO_SESSION } from "../../src/archive/records/session.ts";
 import { TrustedKeys } from "../../src/archive/verify/trusted-keys.ts";
 import { Verifier } from "../../src/archive/verify/verifier.ts";
-import { ArchiveVerifier, NO_SESSION } from "../../src/archive/verify/verify-archive.ts";
+import { ArchiveVerifier } from "../../src/archive/verify/verify-archive.ts";
 import { journalDirectory, keysDirectory } from "../../src/config/paths.ts";
 import type { JournalRecord } from "../../src/recording/frame.ts";
 import type { PublicJwk } from "../../src/recording/keys/jwk.ts";

@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
-import type { ArchivedExchange } from "../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../src/archive/records/exchange.ts";
 import { ArchiveSearch } from "../../src/archive/search.ts";
 import { connect, gatewayUnderTest, proxyAuthorization } from "../support/gateway.ts";
 import { collect, openHttp2 } from "../support/http2.ts";

@@ -9,7 +9,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { connect as tlsConnect } from "node:tls";
 import pino from "pino";
 import type { z } from "zod";
-import type { ArchivedExchange } from "../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../src/archive/records/exchange.ts";
 import { ArchiveSearch } from "../../src/archive/search.ts";
 import { BIGQUERY_HOST } from "../../src/bigquery/hosts.ts";
 import { type RunningGateway, startGateway } from "../../src/commands/start-gateway.ts";

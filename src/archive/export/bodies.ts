@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Direction } from "../../recording/events.ts";
 import { headerOf } from "../answers.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { ArchiveSearch } from "../search.ts";
 import { contentCoding, decoded } from "./decode.ts";
 import type { Notes } from "./notes.ts";

@@ -1,5 +1,5 @@
 import { type Column, schemaOf } from "../../bigquery/rows.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { ArchiveSearch } from "../search.ts";
 import { type AnswerPart, answerParts } from "./answer-parts.ts";
 import { type Body, bodyBytes, inspectBody } from "./bodies.ts";

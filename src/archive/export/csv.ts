@@ -1,7 +1,7 @@
 import { type Column, parseRows } from "../../bigquery/rows.ts";
 import { ArchiveError } from "../errors.ts";
-import type { ArchivedExchange } from "../records.ts";
-import { NO_SESSION } from "../search.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
+import { NO_SESSION } from "../records/session.ts";
 import { noteBody } from "./bodies.ts";
 import { cellText } from "./csv-cells.ts";
 import { gatherResults, type Page, partsOf, type Result, resultOf } from "./csv-results.ts";

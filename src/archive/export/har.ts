@@ -1,7 +1,7 @@
 import type { HeaderList, Phases } from "../../recording/events.ts";
 import { headerOf } from "../answers.ts";
 import { exchangeJson } from "../json.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import { type Body, bodyAsJson, inspectBody, noteBody } from "./bodies.ts";
 import type { ExportContext, Format } from "./format.ts";
 import { fields, protocolOf, reasonOf, uriOf } from "./http.ts";

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { HeaderList } from "../../recording/events.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 
 /*
  * Recorded heads, fit to be written again. Whatever an archive says, nothing in them ends a line, or a URI.

@@ -1,5 +1,5 @@
 import { exchangeJson, sessionJson } from "../json.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { ArchiveSearch } from "../search.ts";
 import { type Body, bodyAsJson, inspectBody, noteBody } from "./bodies.ts";
 import type { ExportContext, Format } from "./format.ts";

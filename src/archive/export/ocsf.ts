@@ -1,7 +1,7 @@
 import { HEADER, type TopicRecord } from "../../delivery/records/headers.ts";
 import { TopicWriter } from "../../delivery/records/writer.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
-import { NO_SESSION } from "../search.ts";
+import { NO_SESSION } from "../records/session.ts";
 import type { ExportContext, Format } from "./format.ts";
 import { isWithin, type Selection, selectedIds } from "./selection.ts";
 

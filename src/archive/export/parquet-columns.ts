@@ -1,6 +1,7 @@
 import type { HeaderList } from "../../recording/events.ts";
 import { PHASES } from "../../recording/phases.ts";
-import type { ArchivedExchange, ArchivedSession } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
+import type { ArchivedSession } from "../records/session.ts";
 
 /** A column of the Parquet file. */
 export interface ParquetColumn {

@@ -1,5 +1,7 @@
-import type { ArchivedExchange, ArchivedSession } from "../records.ts";
-import { type ArchiveSearch, type Found, NO_SESSION } from "../search.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
+import type { ArchivedSession } from "../records/session.ts";
+import { NO_SESSION } from "../records/session.ts";
+import type { ArchiveSearch, Found } from "../search.ts";
 
 /** What is exported: one session, one exchange, or all that happened at a time or by a user. */
 export type Selection = Found | ({ readonly kind: "window" } & Window);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Direction } from "../../recording/events.ts";
 import { exchangeJson, sessionJson } from "../json.ts";
-import type { ArchivedExchange, ArchivedSession } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
+import type { ArchivedSession } from "../records/session.ts";
 import { type Body, type BodyState, inspectBody, noteBody, rawBytes } from "./bodies.ts";
 import type { ExportContext, Format } from "./format.ts";
 import { headBytes, isBodiless, protocolOf, reasonOf, uriOf } from "./http.ts";

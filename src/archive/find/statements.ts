@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 import { exchangeConditions, type OfExchange, type OfSession, sessionConditions } from "./conditions.ts";
 import { all, bestOf, type Condition, type Finder } from "./driver.ts";
 

@@ -1,6 +1,6 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
 import { PHASES } from "../../recording/phases.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { QueryParameter } from "../statement.ts";
 import {
   errorLines,

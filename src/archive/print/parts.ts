@@ -1,5 +1,5 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { QueryParameter } from "../statement.ts";
 import { cellText } from "./cells.ts";
 import { count, formatBytes } from "./quantities.ts";

@@ -1,5 +1,5 @@
-import type { ArchivedSession, Order } from "../records.ts";
-import { NO_SESSION } from "../search.ts";
+import type { ArchivedSession, Order } from "../records/session.ts";
+import { NO_SESSION } from "../records/session.ts";
 import { count, formatBytes, formatDuration, formatTime } from "./quantities.ts";
 import type { Style } from "./style.ts";
 import { formatTable } from "./table.ts";

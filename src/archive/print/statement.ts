@@ -1,5 +1,5 @@
 import type { ResultPage } from "../../bigquery/rows.ts";
-import type { ArchivedExchange } from "../records.ts";
+import type { ArchivedExchange } from "../records/exchange.ts";
 import type { QueryParameter } from "../statement.ts";
 import type { StatementFacts, StatementState } from "../statement-facts.ts";
 import type { StatementPart } from "../statement-groups.ts";

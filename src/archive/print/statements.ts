@@ -1,4 +1,4 @@
-import type { ArchivedStatement } from "../records.ts";
+import type { ArchivedStatement } from "../records/statement.ts";
 import { formatBytes, formatTime } from "./quantities.ts";
 import type { Style } from "./style.ts";
 import { formatTable } from "./table.ts";

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 import { salvageRows } from "./salvage.ts";
 
 /** What blocks do not tell, and rows do. */

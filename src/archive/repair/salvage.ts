@@ -3,7 +3,7 @@ import type { JournalRecord } from "../../recording/frame.ts";
 import { openScopeKey } from "../blocks/keys.ts";
 import { type DamagedBlock, decodeBlock } from "../blocks/reader.ts";
 import { isDamage } from "../errors.ts";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 
 /** Ids tried behind a place that cannot be read, before the rest is given up: a page holds fewer. */
 const MAX_MISSES = 10_000;

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { RetentionConfig } from "../../config/archive.ts";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 import { type Kept, limitsOf, usualLimits } from "./limits.ts";
 
 /** A session whose time is up, and what of it goes. */

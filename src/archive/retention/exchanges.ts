@@ -1,5 +1,5 @@
 import type { StatementSync } from "node:sqlite";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 import type { Keeping } from "../store.ts";
 import { Texts } from "../texts.ts";
 import type { MayGoOn } from "./redact.ts";

@@ -1,5 +1,5 @@
 import { ArchiveError } from "../errors.ts";
-import type { Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
 import type { Keeping } from "../store.ts";
 
 /** Who does something to a session, and why. */

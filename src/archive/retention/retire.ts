@@ -1,5 +1,5 @@
 import { decodeBlock } from "../blocks/reader.ts";
-import { NO_SESSION } from "../records.ts";
+import { NO_SESSION } from "../records/session.ts";
 import type { Keeping } from "../store.ts";
 import { Exchanges } from "./exchanges.ts";
 import type { MayGoOn } from "./redact.ts";

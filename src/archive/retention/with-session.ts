@@ -4,8 +4,9 @@ import { journalsOf } from "../catch-up.ts";
 import { ArchiveError } from "../errors.ts";
 import type { JournalSource } from "../ingest.ts";
 import { formatBytes } from "../print/quantities.ts";
-import type { ArchivedSession } from "../records.ts";
-import { type ArchiveSearch, NO_SESSION } from "../search.ts";
+import type { ArchivedSession } from "../records/session.ts";
+import { NO_SESSION } from "../records/session.ts";
+import type { ArchiveSearch } from "../search.ts";
 import { ArchiveStore } from "../store.ts";
 import { type DataDirArguments, type Freshness, inWords, openArchive } from "../with-search.ts";
 

@@ -2,7 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import type { JournalRecord } from "../../recording/frame.ts";
 import { EventRows } from "../event-rows.ts";
 import { type Prepared, prepare } from "../prepared.ts";
-import { NO_SESSION, type Row } from "../records.ts";
+import type { Row } from "../records/row.ts";
+import { NO_SESSION } from "../records/session.ts";
 import { openScratch } from "../schema.ts";
 import type { Problem } from "./problem.ts";
 

@@ -2,6 +2,7 @@ import type { ChainHead } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
 import type { DamagedBlock } from "../blocks/reader.ts";
+import { NO_SESSION } from "../records/session.ts";
 import type { Notice } from "../retention/notices.ts";
 import type { RowCheck } from "./rows.ts";
 import { TrustedKeys } from "./trusted-keys.ts";
@@ -50,9 +51,6 @@ function covers(content: string, session: string, lastActivity: number): boolean
   const { from = Number.POSITIVE_INFINITY, until = Number.NEGATIVE_INFINITY } = notice;
   return from <= lastActivity && lastActivity <= until;
 }
-
-/** In place of a session's id: what gateways recorded of none. */
-export const NO_SESSION = "none";
 
 /** What came out, of one session or of the gateways' own records. */
 export interface SessionVerdict extends Verdict {

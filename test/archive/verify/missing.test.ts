@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { truncateSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { NO_SESSION } from "../../../src/archive/records/session.ts";
 import type { Problem } from "../../../src/archive/verify/problem.ts";
-import { ArchiveVerifier, type Destroyed, NO_SESSION } from "../../../src/archive/verify/verify-archive.ts";
+import { ArchiveVerifier, type Destroyed } from "../../../src/archive/verify/verify-archive.ts";
 import { verifyTape } from "../../../src/archive/verify/verify-tape.ts";
 import { canonicalize } from "../../../src/recording/canonical.ts";
 import { chainOrigin, recordHash } from "../../../src/recording/chain.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import type { ArchivedExchange } from "../../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../../src/archive/records/exchange.ts";
 import { newSession } from "../../../src/identity/loopback.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { ArchivedExchange } from "../../../src/archive/records.ts";
+import type { ArchivedExchange } from "../../../src/archive/records/exchange.ts";
 import { program } from "../../clients/support/agent.ts";
 import { McpClient } from "../../clients/support/mcp.ts";
 import { installed, partFor, programFor } from "../../clients/support/parts.ts";
