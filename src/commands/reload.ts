@@ -71,37 +71,28 @@ function versionsOf(paths: readonly string[]): string {
   return JSON.stringify(paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs));
 }
 
-/** The keys that differ and that only a start reads. */
+/** Keys, or whole sections, that only a start reads. */
+export const READ_AT_START = [
+  "proxy.listen",
+  "proxy.advertise",
+  "proxy.workers",
+  "identity",
+  "control",
+  "metrics",
+  "dataDir",
+  "upstream",
+  "limits",
+  "recording",
+  "kafka",
+  "archive",
+  "tracing",
+] as const;
+
+/** Those of them that differ. */
 function changedForNextStart(before: Config, after: Config): string[] {
-  const fixed = ({
-    proxy,
-    control,
-    metrics,
-    identity,
-    dataDir,
-    upstream,
-    limits,
-    recording,
-    kafka,
-    archive,
-    tracing,
-  }: Config) => ({
-    "proxy.listen": proxy.listen,
-    "proxy.advertise": proxy.advertise,
-    "proxy.workers": proxy.workers,
-    identity,
-    control,
-    metrics,
-    dataDir,
-    upstream,
-    limits,
-    recording,
-    kafka,
-    archive,
-    tracing,
-  });
-  const [old, next] = [fixed(before), fixed(after)];
-  return Object.entries(next).flatMap(([key, value]) =>
-    isDeepStrictEqual(old[key as keyof typeof old], value) ? [] : [key],
-  );
+  return READ_AT_START.filter((path) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path)));
+}
+
+function valueAt(config: Config, path: string): unknown {
+  return path.split(".").reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], config);
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { READ_AT_START } from "../../src/commands/reload.ts";
 import { variableName } from "../../src/config/environment.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { code, codes, GENERATED, page, table } from "./markdown.ts";
@@ -58,11 +58,7 @@ or the kind of section that has the key, cannot do without it.`;
 
 /** The keys, or whole sections, that a reload takes over: those that are not compared for the next start. */
 function atOnce(keys: readonly KeyFacts[]): string[] {
-  const source = readFileSync("src/commands/reload.ts", "utf8");
-  const [, compared = ""] = /\}: Config\) => \(\{\n([\s\S]*?)\n {2}\}\);/.exec(source) ?? [];
-  const waiting = [...compared.matchAll(/^ {4}"?([\w.]+)"?[:,]/gm)].map(([, key = ""]) => key);
-  if (waiting.length === 0)
-    throw new Error("src/commands/reload.ts does not say which keys wait for a start");
+  const waiting: readonly string[] = READ_AT_START;
   const names = keys.map(({ path }) => path.join("."));
   return names.filter((name) => {
     const [section = "", ...rest] = name.split(".");
