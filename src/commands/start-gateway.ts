@@ -10,7 +10,7 @@ import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl, createMetricsListener } from "../control/server.ts";
-import { type Delivery, startDelivery } from "../delivery/delivery.ts";
+import { type Delivery, readDelivered, startDelivery } from "../delivery/delivery.ts";
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
@@ -90,7 +90,10 @@ export async function startGateway(
   // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());
   const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
-  starting.defer(() => delivery?.close());
+  starting.defer(async () => {
+    await delivery?.close();
+    if (delivery !== undefined) tellUndelivered(delivery, config.dataDir, slots, log);
+  });
   const sessions = await openSessions(config, log);
   starting.defer(() => sessions?.close());
   const hooks = sessions?.hooks ?? NO_SESSIONS;
@@ -234,6 +237,24 @@ async function openDelivery(
     log: (level, message, details) => log[level](details, message),
   });
 }
+
+/** What stays behind when a gateway ends has to be known to whoever takes its disk away. */
+function tellUndelivered(
+  delivery: Delivery,
+  dataDir: string,
+  slots: readonly JournalSlot[],
+  log: Logger,
+): void {
+  const before = readDelivered(dataDir);
+  for (const { journal, end } of slots) {
+    const delivered = Math.max(delivery.acknowledged(journal), before.get(journal) ?? 0);
+    const bytes = Number(Atomics.load(new BigInt64Array(end), 0)) - delivered;
+    if (bytes > 0) log.warn({ journal, bytes }, UNDELIVERED);
+  }
+}
+
+const UNDELIVERED =
+  "Kafka has not taken all of a journal: it keeps the rest, which is delivered after the next start";
 
 /** From here on operators are warned: readers are behind, and a full journal stops traffic. */
 const WARN_FROM = 0.8;

@@ -3,6 +3,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openSearch } from "../../src/archive/search.ts";
+import { journalDirectory } from "../../src/config/paths.ts";
+import { JournalReader } from "../../src/recording/reader.ts";
 import { bqtape } from "../support/command.ts";
 import { ask, connect, testConfig } from "../support/gateway.ts";
 import { serve } from "../support/serve.ts";
@@ -45,6 +47,22 @@ test("SIGTERM ends the gateway with exit code 0, and everything is on record", O
   for (let index = 0; index < 5; index += 1) await ask({ port: gateway.port, ca: ca() }, REQUEST);
   assert.equal(await gateway.stop("SIGTERM"), 0);
   assert.equal(await recorded(directory), 5);
+});
+
+test("what Kafka has not taken is told at the end, and kept", OPTIONS, async (t) => {
+  const { directory, file, ca } = await configured(t, {
+    // Nobody listens there.
+    kafka: { brokers: ["127.0.0.1:9"] },
+    archive: { enabled: false },
+  });
+  const gateway = await serve(t, file);
+  await ask({ port: gateway.port, ca: ca() }, REQUEST);
+  const told = gateway.logged(/^Kafka has not taken all of a journal/);
+  assert.equal(await gateway.stop(), 0);
+  const { journal, bytes } = await told;
+  assert.equal(journal, "0");
+  const { records } = new JournalReader(journalDirectory(join(directory, "data"), "0"), 0).read(1024 * 1024);
+  assert.equal(records.at(-1)?.next, bytes);
 });
 
 test("SIGHUP takes over a changed tunnel list, and connections go on", OPTIONS, async (t) => {
