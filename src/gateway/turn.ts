@@ -7,31 +7,25 @@ import { performance } from "node:perf_hooks";
  */
 const { nodeTiming } = performance;
 
-/** When a turn was looked at last: which one that was, and both clocks. */
-let last = { turn: -1, at: 0, idle: 0 };
-let willNote = false;
+/** When a turn was noted last: which one that was, and both clocks. Not an object: there are several an exchange. */
+let lastTurn = -1;
+let lastAt = 0;
+let lastIdle = 0;
 
 /**
  * When this turn of the event loop began, by `performance.now()`: what it brought was there by then. Now, where that is not
  * known: only a turn behind one that was noted is.
  */
 export function turnBegan(): number {
-  const { turn, at, idle } = last;
-  if (!willNote) {
-    willNote = true;
-    // Behind what a turn brought (libuv, "The I/O loop").
-    setImmediate(() => {
-      willNote = false;
-      noteTurn();
-    });
-  }
   const now = performance.now();
-  if (nodeTiming.uvMetricsInfo.loopCount !== turn + 1) return now;
+  if (nodeTiming.uvMetricsInfo.loopCount !== lastTurn + 1) return now;
   // What was not waited since has been worked.
-  return Math.min(now, at + (nodeTiming.idleTime - idle));
+  return Math.min(now, lastAt + (nodeTiming.idleTime - lastIdle));
 }
 
 /** The work of this turn is done, as far as it is known here; of several the last counts. */
 export function noteTurn(): void {
-  last = { turn: nodeTiming.uvMetricsInfo.loopCount, at: performance.now(), idle: nodeTiming.idleTime };
+  lastTurn = nodeTiming.uvMetricsInfo.loopCount;
+  lastAt = performance.now();
+  lastIdle = nodeTiming.idleTime;
 }

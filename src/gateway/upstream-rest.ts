@@ -5,6 +5,8 @@ import { Flow, type FlowBounds, type FlowPart } from "./flow.ts";
 import { noteTurn, turnBegan } from "./turn.ts";
 import type { AnswerHead, UpstreamAnswer } from "./upstream-answer.ts";
 
+const DONE = Promise.resolve();
+
 /** An answer over HTTP/1.1, from undici. */
 export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
   readonly body: Writable | undefined;
@@ -55,8 +57,8 @@ export class RestAnswer implements UpstreamAnswer, Dispatcher.DispatchHandler {
   /** All of it is with the kernel. */
   onRequestSent(): void {
     this.#sentAt = performance.now();
-    // undici writes in an immediate, as it looks first whether an idle connection still lives.
-    queueMicrotask(noteTurn);
+    // undici has something left to do. A promise, as `queueMicrotask` costs ten of them.
+    void DONE.then(noteTurn);
   }
 
   onResponseStart(
