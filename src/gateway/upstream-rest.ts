@@ -103,7 +103,7 @@ function latin1(raw: Dispatcher.DispatchController["rawHeaders"]): readonly stri
   );
 }
 
-/** A head that came at once lies in one buffer: to read it as one text and cut that takes a fifth of a text for each piece. */
+/** A head that came at once lies in one buffer: to read it as one text and cut that takes half as long as a text for each piece. */
 function inOnePiece(raw: readonly (string | Buffer)[]): string[] | undefined {
   const [first] = raw;
   const last = raw.at(-1);
