@@ -1,3 +1,4 @@
+import { closeSync, fdatasyncSync, fsyncSync, openSync, realpathSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -57,8 +58,9 @@ export class ArchiveStore {
    * @throws {ArchiveError} when the file cannot be an archive of this version, or the key is not its own.
    */
   constructor(file: string, masterKey?: Buffer) {
-    this.#file = file;
     this.#database = openForWriting(file);
+    // SQLite's log is beside the file itself, not beside a link to it.
+    this.#file = realpathSync(file);
     try {
       this.#do = prepare(this.#database);
       this.#keys = new ScopeKeys(this.#database, masterKey ?? ensureMasterKey(masterKeyFile(file)));
@@ -169,26 +171,23 @@ export class ArchiveStore {
     }
   }
 
-  /** Makes what was applied survive the machine's end too, not only this process's. */
+  /**
+   * Makes what was applied survive the machine's end too, not only this process's: with NORMAL, commits leave the log to the
+   * system's cache. What is not in the log any more was made safe when it was moved into the file.
+   */
   sync(): void {
-    // With NORMAL, commits leave the log to the system's cache. One commit with FULL syncs all of the log before it.
-    this.#database.exec("PRAGMA synchronous = FULL");
-    try {
-      this.#database.exec("UPDATE checkpoints SET position = position");
-    } finally {
-      this.#database.exec("PRAGMA synchronous = NORMAL");
-    }
+    syncNow(`${this.#file}-wal`, fdatasyncSync);
+    if (this.#logIsNamed || process.platform === "win32") return;
+    // A new file's name is in its folder, not in the file.
+    syncNow(dirname(this.#file), fsyncSync);
+    this.#logIsNamed = true;
   }
 
-  /**
-   * Makes what was applied until now survive the machine's end too, on another thread: more may be applied meanwhile. What is
-   * not in the log any more by then was made safe when it was moved into the file.
-   */
+  /** As {@link sync}, of what was applied until now, on another thread: more may be applied meanwhile. */
   async syncAside(): Promise<void> {
     await using log = await open(`${this.#file}-wal`, "r+");
     await log.datasync();
     if (this.#logIsNamed) return;
-    // A new file's name is in its folder, not in the file.
     await syncDirectory(dirname(this.#file));
     this.#logIsNamed = true;
   }
@@ -280,5 +279,14 @@ export class ArchiveStore {
       this.#do.moveChain.run(chain.id, chain.sequence + 1);
     }
     return this.#blocks.add(scopeOf(event), positioned);
+  }
+}
+
+function syncNow(path: string, sync: (file: number) => void): void {
+  const file = openSync(path, "r");
+  try {
+    sync(file);
+  } finally {
+    closeSync(file);
   }
 }

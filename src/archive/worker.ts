@@ -33,6 +33,8 @@ class ArchiveWorker {
   #dirtySince = 0;
   #syncing = false;
   #syncFailure: { readonly cause: unknown } | undefined;
+  /** Whether a sync failed: the system tells that once, and takes what it could not write for written. */
+  #logSuspect = false;
   #stuck = "";
   #retry = FIRST_RETRY;
 
@@ -104,6 +106,7 @@ class ArchiveWorker {
     }
     this.#reportStuck(seen);
     if (this.#closing) {
+      this.#throwSyncFailure();
       this.#sync();
       this.#postProgress();
       return false;
@@ -118,6 +121,12 @@ class ArchiveWorker {
     const { file, masterKey } = this.#input;
     this.#store ??= new ArchiveStore(file, masterKey && Buffer.from(masterKey));
     this.#ingest = new Ingest(this.#store, this.#input.journals);
+    if (this.#logSuspect && !this.#store.emptyLog()) {
+      const message =
+        "what was applied could not be made safe, and somebody still reads from the archive's log";
+      throw new ArchiveError("failed", message);
+    }
+    this.#logSuspect = false;
     // What an earlier run applied may not have been made safe by it.
     this.#sync();
   }
@@ -167,12 +176,16 @@ class ArchiveWorker {
 
   /** Begins to make safe what was applied, while more is. @throws when that failed the last time. */
   #syncIfDue(): void {
-    const failure = this.#syncFailure;
-    this.#syncFailure = undefined;
-    if (failure !== undefined) throw failure.cause;
+    this.#throwSyncFailure();
     const age = this.#dirtySince === 0 ? 0 : performance.now() - this.#dirtySince;
     const due = age >= SYNC_AFTER || this.#unsyncedBytes() >= SYNC_BYTES;
     if (due && !this.#syncing && this.#store !== undefined) void this.#syncAside(this.#store);
+  }
+
+  #throwSyncFailure(): void {
+    const failure = this.#syncFailure;
+    this.#syncFailure = undefined;
+    if (failure !== undefined) throw failure.cause;
   }
 
   async #syncAside(store: ArchiveStore): Promise<void> {
@@ -185,6 +198,7 @@ class ArchiveWorker {
       this.#synced(positions);
       this.#postProgress();
     } catch (cause) {
+      this.#logSuspect = true;
       if (store === this.#store) this.#syncFailure = { cause };
     } finally {
       this.#syncing = false;

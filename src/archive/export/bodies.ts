@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Direction } from "../../recording/events.ts";
 import { headerOf } from "../answers.ts";
+import { ArchiveError } from "../errors.ts";
 import type { ArchivedExchange } from "../records/exchange.ts";
 import type { ArchiveSearch } from "../search.ts";
 import { contentCoding, decoded } from "./decode.ts";
@@ -73,6 +74,9 @@ export function* rawBytes(
     left -= chunk.length;
     if (left <= 0) return;
   }
+  if (left <= 0) return;
+  const message = `the ${direction} body of ${exchange} was retired or forgotten while it was exported: export again`;
+  throw new ArchiveError("failed", message);
 }
 
 /** A body's bytes, without the content coding where that can be undone. */

@@ -1,6 +1,5 @@
 import { closeSync, openSync, read, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { uuidv7 } from "../../recording/uuid.ts";
@@ -66,14 +65,22 @@ async function* chunks(file: number, bytes: number): AsyncGenerator<Buffer> {
   }
 }
 
+/** Rows by number. Only a line feed ends one: `readline` would take U+2028 for an end, too, which JSON has as it is. */
 async function* lines(whole: AsyncIterable<Buffer>, from: number, to: number): AsyncGenerator<string> {
   let at = 0;
-  for await (const line of createInterface({
-    input: Readable.from(whole),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
-    if (at >= to) break;
-    if (at >= from) yield `${line}\n`;
-    at += 1;
+  let rest: Buffer[] = [];
+  for await (const chunk of whole) {
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      const line = Buffer.concat([...rest, chunk.subarray(start, end + 1)]);
+      rest = [];
+      start = end + 1;
+      if (at >= to) return;
+      if (at >= from) yield line.toString("utf8");
+      at += 1;
+    }
+    rest.push(chunk.subarray(start));
   }
 }
+
+const LINE_FEED = 0x0a;
