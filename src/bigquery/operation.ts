@@ -28,6 +28,9 @@ export interface RequestLine {
 
 /** Says from its head alone which operation a request is, or why it is none that may pass. */
 export function describe({ method, target, headers }: RequestLine): Description {
+  if (hidesHeader(headers.connection)) {
+    return refuse(400, "invalid", "Connection names a header by which a request is described: leave it out");
+  }
   const [path = "", query = ""] = splitOnce(target, "?");
   const upload = isUploadPath(path);
   if (!upload && !path.startsWith(PREFIX)) return unknownDoor(path);
@@ -55,6 +58,15 @@ export function describe({ method, target, headers }: RequestLine): Description 
   const location = parameters.get("location");
   const body = method === "GET" || method === "HEAD" ? "none" : "json";
   return { known: true, operation: { ...found, ...(location !== null && { location }), body } };
+}
+
+/**
+ * What Connection names is not forwarded (RFC 9110, section 7.6.1): a request must not be described by what BigQuery does not see,
+ * such as X-HTTP-Method-Override, Content-Type or X-Goog-Upload-Command.
+ */
+function hidesHeader(connection: string | string[] | undefined): boolean {
+  const named = String(connection ?? "").split(",");
+  return named.some((name) => /^(?:content-|x-)/i.test(name.trim()));
 }
 
 function unknownDoor(path: string): Description {

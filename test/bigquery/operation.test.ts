@@ -59,6 +59,16 @@ test("a method override decides which operation it is", () => {
   assert.equal(operation("POST", `${V2}/projects/p/datasets/d`, headers).name, "datasets.delete");
 });
 
+test("nothing is described by a header that Connection keeps from BigQuery", () => {
+  const hidden = ["X-HTTP-Method-Override", "close, content-type", "keep-alive ,\tX-Goog-Upload-Command"];
+  for (const connection of hidden) {
+    const headers = { "x-http-method-override": "GET", connection };
+    const description = describe({ method: "POST", target: `${V2}/projects/p/jobs`, headers });
+    assert.ok(!description.known && description.refusal.status === 400, connection);
+  }
+  assert.equal(operation("GET", `${V2}/projects`, { connection: "keep-alive, TE" }).name, "projects.list");
+});
+
 test("jobs.query tells its SQL, its location and that it is a dry run", () => {
   const body = JSON.stringify({ query: "SELECT 1", dryRun: true, location: "EU" });
   const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));
