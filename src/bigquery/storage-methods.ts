@@ -121,13 +121,17 @@ export function tableOf({ project, dataset, table, columns }: Operation): Sessio
 /** A table has at most as many columns (BigQuery quotas, "Maximum columns in a table"). */
 const MAX_VALUES = 10_000;
 
-/** A field's strings; `undefined` for what is not well-formed, or has it twice when it is not `repeated`. */
+/** Bytes of a name at most: a message may be megabytes, and its names are in the event, where a control character takes six. */
+const MAX_NAME = 8_192;
+
+/** A field's strings; `undefined` for what is not well-formed, too long, or has it twice when it is not `repeated`. */
 function strings(message: Buffer, wanted: number, repeated = false): readonly string[] | undefined {
   const found: string[] = [];
   let sound = true;
   const whole = visitBytes(message, (number, bytes) => {
     if (number !== wanted) return;
-    if (found.length < (repeated ? MAX_VALUES : 1)) found.push(bytes.toString("utf8"));
+    if (bytes.length <= MAX_NAME && found.length < (repeated ? MAX_VALUES : 1))
+      found.push(bytes.toString("utf8"));
     else sound = false;
   });
   return whole && sound ? found : undefined;

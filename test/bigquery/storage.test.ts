@@ -58,6 +58,13 @@ test("a read session is forgotten when BigQuery has ended it", () => {
   assert.equal(sessions.table("s"), undefined);
 });
 
+test("a name that is too long for an event is none", () => {
+  for (const method of ["AppendRows", "GetWriteStream", "FinalizeWriteStream", "FlushRows"]) {
+    const stream = `projects/${"\u0001".repeat(10_000)}/datasets/d/tables/t/streams/s`;
+    assert.equal(described(`BigQueryWrite/${method}`, field(1, stream)), undefined);
+  }
+});
+
 test("write calls tell their table, by the stream or by its parent", () => {
   const stream = `${TABLE}/streams/s1`;
   for (const method of ["AppendRows", "GetWriteStream", "FinalizeWriteStream", "FlushRows"]) {
