@@ -66,7 +66,7 @@ export function describe({ method, target, headers }: RequestLine): Description 
  */
 function hidesHeader(connection: string | string[] | undefined): boolean {
   const named = String(connection ?? "").split(",");
-  return named.some((name) => /^(?:content-|x-)/i.test(name.trim()));
+  return named.some((name) => /^(?:content-|x-goog-|x-http-method|x-upload-)/i.test(name.trim()));
 }
 
 function unknownDoor(path: string): Description {

@@ -66,7 +66,10 @@ test("nothing is described by a header that Connection keeps from BigQuery", () 
     const description = describe({ method: "POST", target: `${V2}/projects/p/jobs`, headers });
     assert.ok(!description.known && description.refusal.status === 400, connection);
   }
-  assert.equal(operation("GET", `${V2}/projects`, { connection: "keep-alive, TE" }).name, "projects.list");
+  assert.equal(
+    operation("GET", `${V2}/projects`, { connection: "keep-alive, TE, X-Mine" }).name,
+    "projects.list",
+  );
 });
 
 test("jobs.query tells its SQL, its location and that it is a dry run", () => {
