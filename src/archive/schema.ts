@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /** In the file's `application_id`, so that another program's database is not taken for an archive: "BQTA". */
 const APPLICATION_ID = 0x42515441;
@@ -19,8 +19,9 @@ const APPLICATION_ID = 0x42515441;
  * `arrivals` and `chains` say what has come from topics, where records come again.
  *
  * A scope's blocks are written under its youngest key. Of a session whose bodies are gone, `bodies_retired` is its last
- * activity as it was then. Of what was forgotten or retired a row of `notices` is left, whose `content` is canonical JSON
- * (RFC 8785) and is what `signature` is made over.
+ * activity as it was then; `retiring` says what is going of one of which not all has gone yet. `statement_shared` is set where
+ * another session's part in a statement has gone. Of what was forgotten or retired a row of `notices` is left, whose `content`
+ * is canonical JSON (RFC 8785) and is what `signature` is made over.
  */
 const TABLES = `
 CREATE TABLE runs (
@@ -58,6 +59,7 @@ CREATE TABLE sessions (
   forgotten_by TEXT,
   forgotten_because TEXT,
   bodies_retired REAL,
+  retiring TEXT,
   exchanges INTEGER NOT NULL DEFAULT 0,
   statements INTEGER NOT NULL DEFAULT 0,
   ended INTEGER NOT NULL DEFAULT 0,
@@ -67,6 +69,7 @@ CREATE TABLE sessions (
 ) STRICT;
 CREATE INDEX sessions_by_activity ON sessions (last_activity, id);
 CREATE INDEX sessions_held ON sessions (held) WHERE held IS NOT NULL;
+CREATE INDEX sessions_retiring ON sessions (retiring) WHERE retiring IS NOT NULL;
 CREATE INDEX sessions_of_user ON sessions (user COLLATE NOCASE, last_activity);
 
 CREATE TABLE refused_identities (
@@ -128,7 +131,8 @@ CREATE TABLE exchanges (
   statement_exchanges INTEGER,
   statement_rows INTEGER,
   statement_bytes INTEGER,
-  statement_ended REAL
+  statement_ended REAL,
+  statement_shared INTEGER
 ) STRICT;
 CREATE INDEX exchanges_of_session ON exchanges (session, time);
 CREATE INDEX exchanges_without_end ON exchanges (journal, position) WHERE outcome = 'running';

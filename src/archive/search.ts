@@ -21,8 +21,8 @@ import {
 } from "./records/session.ts";
 import { type ArchivedStatement, toStatement } from "./records/statement.ts";
 import { openForReading } from "./schema.ts";
-import { RowCheck } from "./verify/rows.ts";
-import type { Destroyed } from "./verify/verify-archive.ts";
+import type { SignedNotice } from "./verify/destroyed.ts";
+import { type GoneRows, RowCheck } from "./verify/rows.ts";
 
 export type { SessionFilter } from "./find/sessions.ts";
 export type { StatementFilter } from "./find/statements.ts";
@@ -228,24 +228,16 @@ export class ArchiveSearch {
     return this.#all("SELECT 1 FROM chains LIMIT 1").length > 0;
   }
 
-  /** What says that what a session quotes was destroyed on purpose: it was forgotten, or retired before its events. */
-  forgotten(session: string): Destroyed | undefined {
-    const [row] = this.#all(
-      `SELECT coalesce(bodies_retired, last_activity) AS activity FROM sessions
-       WHERE id = ? AND (forgotten IS NOT NULL OR bodies_retired IS NOT NULL)`,
-      session,
-    );
-    if (row === undefined) return undefined;
-    const notices = this.#all("SELECT content, kid, signature FROM notices").map(
-      ({ content, kid, signature }) => ({ content: String(content), kid, signature }),
-    );
-    return { lastActivity: Number(row.activity), notices };
+  /** What says that something was destroyed on purpose. */
+  *notices(): Generator<SignedNotice> {
+    for (const { content, kid, signature } of this.#all("SELECT content, kid, signature FROM notices"))
+      yield { content: String(content), kid, signature };
   }
 
   /** Begins to compare a session's rows with its records. */
-  checkRows(session: string): RowCheck {
+  checkRows(session: string, gone: GoneRows = {}): RowCheck {
     if (this.#database === undefined) throw new ArchiveError("failed", "there is no archive");
-    return new RowCheck(this.#database, session, (exchange) => this.#chunks(exchange, "response"));
+    return new RowCheck(this.#database, session, (exchange) => this.#chunks(exchange, "response"), gone);
   }
 
   /** Sessions that exchanges name, and the list of sessions has not. */

@@ -1,5 +1,6 @@
 import { ArchiveError } from "../errors.ts";
 import { tapeLines } from "../tape/write.ts";
+import { noticesOf } from "../verify/destroyed.ts";
 import type { ExportContext, Format } from "./format.ts";
 import { type Selection, selected } from "./selection.ts";
 
@@ -23,7 +24,8 @@ function sessionOf(selection: Selection): string {
 
 async function* lines(session: string, selection: Selection, context: ExportContext): AsyncGenerator<string> {
   const signer = await context.signer();
-  for (const line of tapeLines(session, context.records(session), signer)) yield `${line}\n`;
+  const notices = [...noticesOf(session, context.search.notices())];
+  for (const line of tapeLines(session, context.records(session), signer, notices)) yield `${line}\n`;
   for (const { exchanges } of selected(context.search, selection))
     for (const _ of exchanges) context.notes.exchanges += 1;
 }

@@ -6,7 +6,7 @@ import { salvageRows } from "./salvage.ts";
 /** What blocks do not tell, and rows do. */
 const OF_SESSIONS = [
   ...["held", "held_by", "held_because", "forgotten", "forgotten_by", "forgotten_because"],
-  ...["bodies_retired"],
+  ...["bodies_retired", "retiring"],
 ];
 
 /** Copies what is only in rows: holds, what was forgotten and by whom, notices, gaps, and where in which journal exchanges began. */

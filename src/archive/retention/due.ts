@@ -13,7 +13,7 @@ export interface Due {
   readonly lastActivity: number;
 }
 
-const WHOLE = "held IS NULL AND (last_activity, id) > (?1, ?2) AND last_activity < ?3";
+const WHOLE = "held IS NULL AND retiring IS NULL AND (last_activity, id) > (?1, ?2) AND last_activity < ?3";
 const QUOTING = `${WHOLE} AND (bodies_retired IS NULL OR bodies_retired < last_activity)`;
 const OLDEST = "ORDER BY last_activity, id LIMIT 1";
 
@@ -33,6 +33,19 @@ export function* due(database: DatabaseSync, config: RetentionConfig, now: numbe
     const { events, bodies } = limits(row);
     const age = now - Number(row.last_activity);
     if (age > bodies && age <= events) yield dueOf(row, "bodies");
+  }
+}
+
+/** Sessions of which a part has gone already: what was begun is brought to its end, whatever happened to them since. */
+export function* begun(database: DatabaseSync): Generator<Due> {
+  const next = database.prepare(
+    "SELECT * FROM sessions WHERE retiring IS NOT NULL AND id > ? ORDER BY id LIMIT 1",
+  );
+  for (let id = ""; ; ) {
+    const row = next.get(id);
+    if (row === undefined) return;
+    id = String(row.id);
+    yield dueOf(row, row.retiring === "bodies" ? "bodies" : "sessions");
   }
 }
 

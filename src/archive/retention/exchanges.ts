@@ -18,6 +18,8 @@ export class Exchanges {
   readonly #empty;
   readonly #emptyStatement;
   readonly #remove;
+  readonly #loseReader;
+  readonly #loseBeginning;
   readonly #isStray;
   readonly #removeBlocks;
   readonly #removeArrivals;
@@ -45,6 +47,13 @@ export class Exchanges {
       `UPDATE exchanges SET answer_text = nullif(answer_text, ?2), columns_text = nullif(columns_text, ?3) WHERE id = ?1`,
     );
     this.#remove = database.prepare("DELETE FROM exchanges WHERE rowid = ?");
+    // What such a statement comes to its own session's records tell no more.
+    this.#loseReader = database.prepare(
+      "UPDATE exchanges SET statement_shared = 1 WHERE id = ? AND session IS NOT ?",
+    );
+    this.#loseBeginning = database.prepare(
+      "UPDATE exchanges SET statement_shared = 1 WHERE statement = ?1 AND statement <> id AND session IS NOT ?2",
+    );
     this.#isStray = database.prepare("SELECT 1 FROM scope_keys WHERE scope = ?");
     this.#removeBlocks = database.prepare("DELETE FROM blocks WHERE scope = ?");
     this.#removeArrivals = database.prepare("DELETE FROM arrivals WHERE exchange = ?");
@@ -62,6 +71,9 @@ export class Exchanges {
     return this.#each(this.#all, session, before, mayGoOn, (row) => {
       this.#remove.run(Number(row.rowid));
       this.#removeArrivals.run(String(row.id));
+      const { id, statement } = row;
+      if (typeof statement !== "string") return;
+      (statement === id ? this.#loseBeginning : this.#loseReader).run(statement, session);
     });
   }
 

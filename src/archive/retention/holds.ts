@@ -15,11 +15,18 @@ export interface Order {
  * Puts a session under legal hold: it is neither retired nor forgotten until the hold is released. One that is held already
  * stays as it was held first. Only within a transaction.
  *
- * @throws {ArchiveError} `unknown-id` when the session is gone.
+ * @throws {ArchiveError} `unknown-id` when the session is gone; `failed` when a part of it has been retired already.
  */
 export function hold({ database }: Keeping, { session, by, because, time }: Order): void {
   const known = sessionRow({ database }, session);
   if (known.held !== null) return;
+  if (known.retiring !== null) {
+    const what = known.retiring === "bodies" ? "its bodies and SQL are" : "it is";
+    throw new ArchiveError(
+      "failed",
+      `session ${session} cannot be held any more: ${what} being retired right now, and a part has gone already`,
+    );
+  }
   database
     .prepare("UPDATE sessions SET held = ?, held_by = ?, held_because = ? WHERE id = ?")
     .run(time, by, because, session);

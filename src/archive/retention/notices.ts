@@ -1,4 +1,5 @@
 import { canonicalize } from "../../recording/canonical.ts";
+import type { ChainHead } from "../../recording/events.ts";
 import type { Keeping } from "../store.ts";
 import type { Due } from "./due.ts";
 
@@ -14,7 +15,8 @@ export type Notice =
       /** Of bodies. */
       readonly bytes: number;
     }
-  | Retired;
+  | RetiredSessions
+  | RetiredOwn;
 
 /** Whole sessions, or bodies of sessions whose events stay. */
 export interface Retired {
@@ -30,6 +32,25 @@ export interface Retired {
   /** The last activity of the oldest and of the youngest of them. */
   readonly from: number;
   readonly until: number;
+}
+
+/** Likewise, naming each: what no notice names was taken away by somebody else. */
+export interface RetiredSessions extends Retired {
+  readonly ids: readonly string[];
+}
+
+/** What had no session, from the oldest on: what was refused, and what gateways said of themselves. */
+export interface RetiredOwn {
+  readonly type: "retired";
+  readonly what: "own";
+  readonly time: number;
+  readonly because: "age";
+  /** All that is gone is older than this. */
+  readonly before: number;
+  /** Of chains that have lost their beginnings: the last event that is gone. */
+  readonly chains: readonly Pick<ChainHead, "id" | "sequence" | "hash">[];
+  /** Exchanges whose bodies are gone, at least in part, and whose ends are not. */
+  readonly exchanges: readonly string[];
 }
 
 /** Adds one more session to what a notice tells; begins one where there is none. */

@@ -30,7 +30,11 @@ export class Redaction {
     if (!this.#exchanges.empty(this.#session, mayGoOn)) return false;
     if (!sealAnew(keeping, this.#session, this.#key, mayGoOn)) return false;
     keys.destroy(this.#session, this.#key);
-    database.prepare("UPDATE sessions SET bodies_retired = last_activity WHERE id = ?").run(this.#session);
+    database
+      .prepare(
+        "UPDATE sessions SET bodies_retired = last_activity, retiring = nullif(retiring, 'bodies') WHERE id = ?",
+      )
+      .run(this.#session);
     return true;
   }
 }

@@ -3,6 +3,7 @@ import { messageOf } from "../errors.ts";
 import type { JournalSource } from "../ingest.ts";
 import { count, formatBytes } from "../print/quantities.ts";
 import type { ArchiveStore } from "../store.ts";
+import { begun } from "./due.ts";
 import { scrubRetired } from "./journal-traces.ts";
 import type { NoticeSigner, Retired } from "./notices.ts";
 import { usedBytes } from "./size.ts";
@@ -59,13 +60,18 @@ export class Upkeep {
     const signer = this.#options.signer();
     const age = performance.now() - this.#lastStart;
     const isTooLarge = maxBytes !== undefined && age >= SOON && usedBytes(store.database) > maxBytes;
-    const isDue = age >= INTERVAL && (retention !== undefined || maxBytes !== undefined);
+    const isDue = age >= INTERVAL && (retention !== undefined || maxBytes !== undefined || isHalfDone(store));
     if (!isDue && !isTooLarge) return undefined;
     this.#lastStart = performance.now();
     const sweep = new Sweep(store, { retention, maxBytes, ...(signer !== undefined && { signer }) });
     this.#sweep = { sweep, store };
     return sweep;
   }
+}
+
+/** Whether something was begun, whatever rule it was that has gone since. */
+function isHalfDone({ database }: ArchiveStore): boolean {
+  return begun(database).next().done !== true;
 }
 
 /** What was retired, for the log and for people. */

@@ -2,6 +2,7 @@ import { canonicalize } from "../../recording/canonical.ts";
 import type { BodyChunk } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
+import type { SignedNotice } from "../verify/destroyed.ts";
 
 /*
  * A tape: one session's recording in one file, NDJSON, each line canonical JSON (RFC 8785). The first line says what it is,
@@ -21,6 +22,8 @@ export interface TapeHeader {
   readonly session: string;
   /** The keys that the exporter knows: those that signed the checkpoints, and its own. */
   readonly keys: readonly PublicJwk[];
+  /** What says that a part of the session was destroyed on purpose, as the archive has it. Absent: nothing was. */
+  readonly notices?: readonly SignedNotice[];
 }
 
 /** A tape's last line. */

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { BodyChunk, RecordedEvent } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import { parseJwk } from "../../recording/keys/jwk.ts";
+import type { SignedNotice } from "../verify/destroyed.ts";
 import { CHUNK_PREFIX, TAPE_FORMAT, TAPE_VERSION, type TapeHeader, type TapeManifest } from "./format.ts";
 
 /** What a line of a tape is. */
@@ -53,14 +54,18 @@ function parseChunk(line: Buffer): BodyChunk {
 }
 
 function parseHeader(value: Record<string, unknown>): TapeHeader {
-  const { format, version, session, keys } = value;
-  if (format !== TAPE_FORMAT || typeof session !== "string" || !Array.isArray(keys)) {
+  const { format, version, session, keys, notices = [] } = value;
+  if (format !== TAPE_FORMAT || typeof session !== "string" || !Array.isArray(keys) || !areNotices(notices)) {
     throw new TypeError("it does not begin as a tape does");
   }
   if (version !== TAPE_VERSION) {
     throw new TypeError(`it is of version ${String(version)}, and this bqtape reads version ${TAPE_VERSION}`);
   }
-  return { type: "tape", format, version, session, keys: keys.map(parseJwk) };
+  return { type: "tape", format, version, session, keys: keys.map(parseJwk), notices };
+}
+
+function areNotices(value: unknown): value is SignedNotice[] {
+  return Array.isArray(value) && value.every((each) => typeof each?.content === "string");
 }
 
 /** Whether an event has what is checked of it, in the right types. */

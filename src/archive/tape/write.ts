@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { canonicalize } from "../../recording/canonical.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import type { PublicJwk, Signer } from "../../recording/keys/jwk.ts";
-import { manifestText, recordLine, TAPE_FORMAT, TAPE_VERSION, type TapeManifest } from "./format.ts";
+import type { SignedNotice } from "../verify/destroyed.ts";
+import {
+  manifestText,
+  recordLine,
+  TAPE_FORMAT,
+  TAPE_VERSION,
+  type TapeHeader,
+  type TapeManifest,
+} from "./format.ts";
 
 /** Who exports. */
 export interface TapeSigner extends Signer {
@@ -14,11 +22,13 @@ export interface TapeSigner extends Signer {
  * The lines of a session's tape, without their ends (one `\n` each).
  *
  * @param records of the session, in the order of each journal.
+ * @param notices what says that a part of it was destroyed on purpose.
  */
 export function* tapeLines(
   session: string,
   records: Iterable<JournalRecord>,
   signer: TapeSigner,
+  notices: readonly SignedNotice[] = [],
 ): Generator<string> {
   const digest = createHash("sha256");
   const hashed = (line: string): string => {
@@ -26,7 +36,11 @@ export function* tapeLines(
     return line;
   };
   const { keys, kid } = signer;
-  yield hashed(canonicalize({ type: "tape", format: TAPE_FORMAT, version: TAPE_VERSION, session, keys }));
+  const header: TapeHeader = {
+    ...{ type: "tape", format: TAPE_FORMAT, version: TAPE_VERSION, session, keys },
+    ...(notices.length > 0 && { notices }),
+  };
+  yield hashed(canonicalize(header));
   const counts = { events: 0, chunks: 0, bodyBytes: 0 };
   for (const record of records) {
     if (record.kind === "event") counts.events += 1;

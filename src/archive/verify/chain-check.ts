@@ -17,6 +17,9 @@ export interface Linked {
   readonly last: boolean;
 }
 
+/** With what a chain begins: its first event; the one behind an event that is gone, or `anywhere`. */
+export type Beginning = "origin" | "anywhere" | { readonly sequence: number; readonly hash: string };
+
 interface Standing extends Linked {
   /** Whether it was said already that it is not what was recorded. */
   blamed: boolean;
@@ -43,6 +46,10 @@ export class ChainCheck {
   readonly session: string | undefined;
   readonly #tell: (problem: Problem) => void;
   #id: string;
+  /** The number of the first event; undefined until the first one that comes tells. */
+  #first: number | undefined;
+  /** The digest of the event in front of the first one, where that is gone and known. */
+  readonly #gone: string | undefined;
   /** The number that the next event should have. */
   #next = 0;
   /** Those that came with the number before it: more than one when something was added. */
@@ -53,17 +60,25 @@ export class ChainCheck {
   #sealed = -1;
   #ended = false;
 
-  constructor(id: string, session: string | undefined, tell: (problem: Problem) => void) {
+  constructor(
+    id: string,
+    session: string | undefined,
+    tell: (problem: Problem) => void,
+    beginning: Beginning = "origin",
+  ) {
     this.#id = id;
     this.session = session;
     this.#tell = tell;
+    if (beginning === "anywhere") return;
+    this.#first = this.#next = beginning === "origin" ? 0 : beginning.sequence + 1;
+    if (beginning !== "origin") this.#gone = beginning.hash;
   }
 
   get id(): string {
     return this.#id;
   }
 
-  /** Events that it should have, by the last of them. */
+  /** Events that it should have, by the last of them, those that are gone from its beginning included. */
   get length(): number {
     return this.#next;
   }
@@ -110,6 +125,7 @@ export class ChainCheck {
 
   #place(event: Standing): void {
     const { sequence, id } = event.link;
+    if (this.#first === undefined) this.#first = this.#next = sequence;
     const before = this.#standing.find(({ hash }) => hash === event.link.previous);
     const elsewhere = id !== this.#id || sequence !== this.#next;
     if (before !== undefined && elsewhere && before !== event) {
@@ -120,7 +136,7 @@ export class ChainCheck {
         return;
       }
     }
-    if (this.#next === 0 && sequence > 0 && this.#isOrigin(event)) {
+    if (this.#next === this.#first && sequence > this.#first && this.#isOrigin(event)) {
       this.#blame(event, "its place in the chain was changed");
       this.#follow(event, undefined);
     } else if (id !== this.#id) {
@@ -133,7 +149,7 @@ export class ChainCheck {
 
   #follow(event: Standing, before: Standing | undefined): void {
     if (this.#ended) this.#found("added", event, "it stands behind what is signed as the end of its chain");
-    if (this.#next === 0) {
+    if (this.#next === this.#first) {
       if (!this.#isOrigin(event)) this.#blame(event, "it does not begin the chain that it names");
     } else if (before === undefined) this.#mismatch(event);
     else this.#match(before);
@@ -141,7 +157,8 @@ export class ChainCheck {
   }
 
   #isOrigin({ link }: Linked): boolean {
-    return link.previous === chainOrigin(this.#id, this.session);
+    if (this.#first === 0) return link.previous === chainOrigin(this.#id, this.session);
+    return this.#gone === undefined || link.previous === this.#gone;
   }
 
   /** The event behind it vouches for one of those that stand. */

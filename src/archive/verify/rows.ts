@@ -13,6 +13,7 @@ const AT_A_TIME = 5_000;
 /** Made of an exchange's request and its end. */
 const OF_EXCHANGE = `id, time, user, operation, project, dataset, table_name, sql_truncated, dry_run, upload, effect, rule,
   outcome, ended, status, grpc_status, answered_by, error_code, request_bytes, response_bytes`;
+const OWN: ReadonlySet<string> = new Set(OF_EXCHANGE.split(/,\s*/));
 /** Made of bodies too, and of what others asked for the same statement. */
 const OF_STATEMENT = `location, job, job_project, query_id, answer_rows, total_rows, more_pages, statement_type,
   bytes_processed, dml_rows, cache_hit, job_complete, answer_reason, result_table,
@@ -26,6 +27,14 @@ const OF_RUN = "gateway AS id, version, started, stopped, truncated_bytes";
 const OF_REFUSED =
   "printf('%s %.3f %s', source_address, time, reason) AS id, source_port, user_agent, suppressed";
 
+/** What rows need not say, since it was destroyed on purpose. */
+export interface GoneRows {
+  /** Bodies, and what rows quoted of them. */
+  readonly withoutBodies?: boolean;
+  /** What is older; milliseconds since the Unix epoch. */
+  readonly since?: number;
+}
+
 /**
  * Compares the rows of a session with those that its records make: what is searched and listed is no evidence by itself, and
  * somebody may have changed it alone. The records are made into rows again by the code that made them, in an archive that is
@@ -37,6 +46,7 @@ export class RowCheck {
   readonly #prepared: Prepared;
   readonly #rows: EventRows;
   readonly #session: string;
+  readonly #gone: GoneRows;
   #position = 0;
 
   /** @param recordsOf an exchange's records, for bodies that are too large to be kept meanwhile. */
@@ -44,7 +54,9 @@ export class RowCheck {
     archive: DatabaseSync,
     session: string,
     recordsOf: (exchange: string) => Generator<JournalRecord>,
+    gone: GoneRows = {},
   ) {
+    this.#gone = gone;
     this.#archive = archive;
     this.#session = session;
     this.#prepared = prepare(this.#scratch);
@@ -64,17 +76,19 @@ export class RowCheck {
     if (this.#position % AT_A_TIME === 0) this.#commit();
   }
 
-  /** @param forgotten whether bodies, and what rows quoted of them, were destroyed on purpose. */
-  *end(forgotten: boolean): Generator<Problem> {
+  *end(): Generator<Problem> {
     this.#commit();
+    const since = this.#gone.since ?? Number.NEGATIVE_INFINITY;
     try {
-      yield* this.#exchanges(forgotten);
+      yield* this.#exchanges(since);
       if (this.#session === NO_SESSION) {
-        yield* this.#compare(`SELECT ${OF_RUN} FROM runs ORDER BY 1`, "a gateway's run", []);
+        yield* this.#compare(`SELECT ${OF_RUN} FROM runs WHERE started >= ? ORDER BY 1`, "a gateway's run", [
+          since,
+        ]);
         yield* this.#compare(
-          `SELECT ${OF_REFUSED} FROM refused_identities ORDER BY 1`,
+          `SELECT ${OF_REFUSED} FROM refused_identities WHERE time >= ? ORDER BY 1`,
           "a refused identity",
-          [],
+          [since],
         );
       } else {
         yield* this.#compare(`SELECT ${OF_SESSION} FROM sessions WHERE id = ?`, "the session", [
@@ -102,18 +116,18 @@ export class RowCheck {
     this.#prepared.begin.run();
   }
 
-  *#exchanges(forgotten: boolean): Generator<Problem> {
-    const columns = forgotten ? OF_EXCHANGE : `${OF_EXCHANGE}, ${OF_STATEMENT}`;
+  *#exchanges(since: number): Generator<Problem> {
+    const columns = this.#gone.withoutBodies === true ? OF_EXCHANGE : `${OF_EXCHANGE}, ${OF_STATEMENT}`;
     const session = this.#session === NO_SESSION ? null : this.#session;
-    const sql = `SELECT ${columns} FROM exchanges WHERE session IS ? ORDER BY id`;
-    yield* this.#compare(sql, "the exchange", [session], (row) => this.#isSharedStatement(row));
+    const sql = `SELECT ${columns} FROM exchanges WHERE session IS ? AND time >= ? ORDER BY id`;
+    yield* this.#compare(sql, "the exchange", [session, since], (row) => this.#isSharedStatement(row));
   }
 
   /** Goes through the same question's answers of both, each in order of its first column. */
   *#compare(
     sql: string,
     what: string,
-    values: readonly (string | null)[],
+    values: readonly (string | number | null)[],
     isShared: (row: Row) => boolean = () => false,
   ): Generator<Problem> {
     const made = this.#scratch.prepare(sql).iterate(...values);
@@ -127,10 +141,12 @@ export class RowCheck {
         yield this.#problem("row-missing", what, left, "is recorded, and has no row to be found by");
       } else if (order > 0 && right !== undefined) {
         yield this.#problem("row-added", what, right, "has a row, and is not recorded");
-      } else if (left !== undefined && right !== undefined && !isShared(right)) {
+      } else if (left !== undefined && right !== undefined) {
         const names = differences(left, right);
-        if (names.length > 0) {
-          const said = `is not what its row says: ${names.join(", ")}`;
+        // Of a statement that it shares only what it did itself can be compared.
+        const isOwn = (name: string): boolean => OWN.has(name) || !isShared(right);
+        if (names.some(isOwn)) {
+          const said = `is not what its row says: ${names.filter(isOwn).join(", ")}`;
           yield this.#problem("row-changed", what, right, said);
         }
       }
@@ -146,14 +162,15 @@ export class RowCheck {
     return { kind, session: this.#session, ...exchange, message: `${named} ${message}` };
   }
 
-  /** Whether others than this session asked for the statement, or began it: its row has what they did, too. */
+  /** Whether others than this session ask for the statement, or did, or began it: its row has what they did, too. */
   #isSharedStatement({ id, statement }: Row): boolean {
     if (statement === null || statement === undefined) return false;
     const other = this.#archive
       .prepare(
-        "SELECT 1 FROM exchanges WHERE (id = ?1 OR statement = ?1 AND statement <> id) AND session IS NOT ?2 LIMIT 1",
+        `SELECT 1 FROM exchanges WHERE (id = ?1 OR statement = ?1 AND statement <> id) AND session IS NOT ?2
+         UNION ALL SELECT 1 FROM exchanges WHERE id = ?3 AND statement_shared = 1 LIMIT 1`,
       )
-      .get(statement === id ? (id ?? null) : statement, this.#session);
+      .get(statement, this.#session, id ?? null);
     return other !== undefined;
   }
 }

@@ -3,7 +3,8 @@ import { chainOrigin, recordHash, signedText } from "../../recording/chain.ts";
 import type { BodyChunk, ChainHead, ChainLink, Checkpoint, RecordedEvent } from "../../recording/events.ts";
 import type { JournalRecord } from "../../recording/frame.ts";
 import { BodyCheck } from "./body-check.ts";
-import { ChainCheck, type Linked } from "./chain-check.ts";
+import { type Beginning, ChainCheck, type Linked } from "./chain-check.ts";
+import type { Gone } from "./destroyed.ts";
 import type { Note, Place, Problem } from "./problem.ts";
 import type { TrustedKeys } from "./trusted-keys.ts";
 
@@ -13,12 +14,17 @@ export interface VerifierOptions {
   readonly session?: string | undefined;
   /** Where the gateways' own chains say that this session's stood, by chain; see {@link Verifier.heads}. */
   readonly heads?: ReadonlyMap<string, ChainHead> | undefined;
-  /** Whether its bodies were destroyed on purpose, so that none need be there. */
-  readonly forgotten?: boolean;
+  /** What was destroyed on purpose. Default: nothing was. */
+  readonly gone?: Gone | undefined;
   /** Whether events may be there without what they were recorded with, their places alone provable. Default: they may. */
   readonly mayBeCut?: boolean;
   /** Told of each problem when it is found. */
   readonly onProblem?: (problem: Problem) => void;
+}
+
+/** Where a chain stood when the gateway signed that; milliseconds since the Unix epoch. */
+export interface SignedHead extends ChainHead {
+  readonly time: number;
 }
 
 /** What came out. */
@@ -58,7 +64,7 @@ export class Verifier {
   };
   readonly #chains = new Map<string, ChainCheck>();
   readonly #bodies = new BodyCheck(this.#tell);
-  readonly #heads = new Map<string, ChainHead>();
+  readonly #heads = new Map<string, SignedHead>();
   readonly #keys = new Set<string>();
   #problemCount = 0;
   #events = 0;
@@ -73,7 +79,7 @@ export class Verifier {
   }
 
   /** Where the gateways' own checkpoints say that the chains of sessions stood, the last of each: for whoever checks those. */
-  get heads(): ReadonlyMap<string, ChainHead> {
+  get heads(): ReadonlyMap<string, SignedHead> {
     return this.#heads;
   }
 
@@ -161,10 +167,22 @@ export class Verifier {
     if (event.type === "exchange.requested") this.#bodies.begin(event.exchange);
     if (event.type === "exchange.completed" || event.type === "exchange.denied") {
       const { exchange, request, response } = event;
-      const forgotten = this.#options.forgotten === true;
-      this.#forgotten += this.#bodies.end(exchange, { request, response }, place, tell, forgotten);
+      const areGone = this.#areBodiesGone(exchange);
+      this.#forgotten += this.#bodies.end(exchange, { request, response }, place, tell, areGone);
     }
     if (event.type === "checkpoint" && signature === "good" && session === undefined) this.#remember(event);
+  }
+
+  #areBodiesGone(exchange: string): boolean {
+    const { bodiesOf } = this.#options.gone ?? {};
+    return bodiesOf === "all" || bodiesOf?.has(exchange) === true;
+  }
+
+  #beginningOf(chain: string): Beginning {
+    const { chains } = this.#options.gone ?? {};
+    if (chains === "any") return "anywhere";
+    const last = chains?.get(chain);
+    return last === undefined ? "origin" : last;
   }
 
   #chainOf(event: Linked, session: string | undefined): ChainCheck {
@@ -184,7 +202,7 @@ export class Verifier {
       const message = `it is of ${session === undefined ? "no session" : `session ${session}`}, not of ${only}`;
       this.#tell({ kind: "added", ...event.place, message });
     }
-    const chain = new ChainCheck(id, isOfOnly ? only : session, this.#tell);
+    const chain = new ChainCheck(id, isOfOnly ? only : session, this.#tell, this.#beginningOf(id));
     this.#chains.set(id, chain);
     return chain;
   }
@@ -205,10 +223,11 @@ export class Verifier {
     return "bad";
   }
 
-  #remember({ heads = [] }: Checkpoint): void {
+  #remember({ heads = [], time }: Checkpoint): void {
     for (const head of heads) {
       const before = this.#heads.get(head.id);
-      if (before === undefined || before.sequence <= head.sequence) this.#heads.set(head.id, head);
+      if (before === undefined || before.sequence <= head.sequence)
+        this.#heads.set(head.id, { ...head, time });
     }
   }
 

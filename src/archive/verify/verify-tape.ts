@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { canonicalize } from "../../recording/canonical.ts";
 import type { PublicJwk } from "../../recording/keys/jwk.ts";
+import { NO_SESSION } from "../records/session.ts";
 import { manifestText, type TapeHeader, type TapeManifest } from "../tape/format.ts";
 import { parseLine, type TapeLine } from "../tape/read.ts";
 import { type Line, LineTooLong, readLines } from "../tape/read-lines.ts";
+import { Destroyed } from "./destroyed.ts";
 import type { Problem } from "./problem.ts";
 import { TrustedKeys } from "./trusted-keys.ts";
 import { type Verdict, Verifier } from "./verifier.ts";
@@ -145,10 +147,14 @@ class TapeCheck {
       return;
     }
     this.#header = header;
-    const { keys, session } = header;
+    const { keys, session, notices = [] } = header;
     const fromTape = this.#keys.all.length === 0;
     this.#keys.extend(keys, fromTape);
-    this.#verifier = new Verifier({ keys: this.#keys, session: session === "none" ? undefined : session });
+    const destroyed = new Destroyed(notices, this.#keys);
+    this.#verifier =
+      session === NO_SESSION
+        ? new Verifier({ keys: this.#keys, gone: destroyed.own })
+        : new Verifier({ keys: this.#keys, session, gone: destroyed.of(session) });
     if (!fromTape) return;
     const names = keys.map(({ kid }) => kid).join(", ");
     const message = `no key was given, so the tape was checked with the key that it brings along: ${names}`;

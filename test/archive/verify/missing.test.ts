@@ -3,7 +3,7 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { NO_SESSION } from "../../../src/archive/records/session.ts";
 import type { Problem } from "../../../src/archive/verify/problem.ts";
-import { ArchiveVerifier, type Destroyed } from "../../../src/archive/verify/verify-archive.ts";
+import { ArchiveVerifier } from "../../../src/archive/verify/verify-archive.ts";
 import { verifyTape } from "../../../src/archive/verify/verify-tape.ts";
 import { canonicalize } from "../../../src/recording/canonical.ts";
 import { chainOrigin, recordHash } from "../../../src/recording/chain.ts";
@@ -28,11 +28,9 @@ function headOf(records: readonly JournalRecord[]): ChainHead {
 function verifier(changes: Readonly<Record<string, readonly JournalRecord[]>>, by?: Signer): ArchiveVerifier {
   const records = (session: string): readonly JournalRecord[] =>
     changes[session] ?? (session === NO_SESSION ? own : (sessions.get(session) ?? []));
-  const forgotten = (session: string): Destroyed | undefined => {
-    const content = canonicalize({ type: "forgotten", session });
-    return by && { lastActivity: 0, notices: [{ content, kid: by.kid, signature: by.sign(content) }] };
-  };
-  return new ArchiveVerifier({ records, forgotten }, [key.jwk]);
+  const content = canonicalize({ type: "forgotten", session: "a" });
+  const notices = () => (by ? [{ content, kid: by.kid, signature: by.sign(content) }] : []);
+  return new ArchiveVerifier({ records, notices }, [key.jwk]);
 }
 
 function kinds(problems: readonly Problem[]): string[] {
