@@ -125,9 +125,12 @@ export class Loader {
           `of ${what} BigQuery has loaded ${end.rows}: nothing behind them is committed`,
         );
       }
+      if (end.reason === "invalid") {
+        // A half that an earlier process has loaded must not be loaded once more with the whole.
+        if (made || (await this.labelsOf(`${id}0`, signal)) !== undefined) return end.message;
+      }
       // What made an earlier job fail may have been mended since: its id is spent, not its rows.
       if (!made) continue;
-      if (end.reason === "invalid") return end.message;
       this.#options.onTrouble(`${what} failed, and is tried again: ${end.message}`);
       await delay(backoff.next(), undefined, { signal });
     }

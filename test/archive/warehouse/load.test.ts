@@ -57,6 +57,21 @@ test(
   },
 );
 
+test(
+  "what was loaded in parts before the rest was refused is not loaded again when that is mended",
+  limit,
+  async (t) => {
+    const { load, rows } = await dataset(t);
+    const good = Array.from({ length: 64 }, (_, index) => gap(index));
+    const given = [...good, ...good.map((row) => ({ ...row, event_id: uuidv7(), added_later: "x" }))];
+    await assert.rejects(load("half-bad", given), { message: /refuses more than 20 rows/ });
+    assert.deepEqual(await rows("SELECT COUNT(*) FROM {}.gaps"), [["64"]]);
+    await rows("ALTER TABLE {}.gaps ADD COLUMN added_later STRING");
+    assert.deepEqual(await load("half-bad", given), []);
+    assert.deepEqual(await rows("SELECT COUNT(*), COUNT(DISTINCT event_id) FROM {}.gaps"), [["128", "128"]]);
+  },
+);
+
 test("who finds its load in the table together with others does not go on", limit, async (t) => {
   const { load } = await dataset(t);
   await load("shared", [gap(1)], { "bqtape-next": "7" });
