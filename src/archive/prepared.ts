@@ -77,6 +77,7 @@ export function prepare(database: DatabaseSync) {
     extend: database.prepare(
       "UPDATE exchanges SET last_block = max(last_block, ?) WHERE id = ? AND last_block IS NOT NULL",
     ),
+    // Whether a job failed the answer that has it complete tells: a request for a page of it may fail for itself.
     addToStatement: database.prepare(
       `UPDATE exchanges SET
          statement_exchanges = coalesce(statement_exchanges, 1) + 1,
@@ -86,7 +87,9 @@ export function prepare(database: DatabaseSync) {
          total_rows = coalesce(?5, total_rows), statement_type = coalesce(statement_type, ?6),
          bytes_processed = coalesce(?7, bytes_processed), dml_rows = coalesce(?8, dml_rows),
          cache_hit = coalesce(?9, cache_hit), job_complete = max(coalesce(job_complete, 0), coalesce(?10, 0)),
-         answer_reason = coalesce(?11, answer_reason), answer_text = coalesce(?12, answer_text),
+         answer_reason = CASE WHEN ?10 = 1 THEN ?11 WHEN job_complete = 1 THEN answer_reason ELSE coalesce(?11, answer_reason) END,
+         answer_text = CASE WHEN ?10 IS NOT 1 AND job_complete = 1 AND answer_reason IS NOT NULL THEN answer_text
+           ELSE coalesce(?12, answer_text) END,
          columns_text = coalesce(columns_text, ?13), result_table = coalesce(result_table, ?14)
        WHERE id = ?1`,
     ),

@@ -41,7 +41,7 @@ const TABLES = `
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE listed (project TEXT, job TEXT, location TEXT, ended INTEGER, error TEXT, PRIMARY KEY (project, job, location)) WITHOUT ROWID;
-CREATE TABLE nameless (project TEXT, sql TEXT, first REAL, last REAL, failed INTEGER);
+CREATE TABLE nameless (project TEXT, sql TEXT, loads INTEGER, first REAL, last REAL, failed INTEGER);
 CREATE TABLE findings (time REAL, finding TEXT);
 `;
 
@@ -66,6 +66,7 @@ export class Ledger {
     this.#take = this.#database.prepare(
       `DELETE FROM nameless WHERE rowid = (
          SELECT rowid FROM nameless WHERE project = ?1 AND sql = ?2 AND ?3 BETWEEN first AND last AND (failed IS NULL OR failed = ?4)
+           AND (loads = 0 OR ?5 = 'LOAD')
          ORDER BY failed IS NULL, first LIMIT 1)`,
     );
     this.#find = this.#database.prepare("INSERT INTO findings VALUES (?, ?)");
@@ -73,11 +74,18 @@ export class Ledger {
 
   /** Remembers requests whose jobs have no name in the recording. */
   nameless(requests: Iterable<NamelessRequest>): void {
-    const insert = this.#database.prepare("INSERT INTO nameless VALUES (?, ?, ?, ?, ?)");
+    const insert = this.#database.prepare("INSERT INTO nameless VALUES (?, ?, ?, ?, ?, ?)");
     this.#inTransaction(() => {
-      for (const { project, sql, time, ended, failed } of requests) {
+      for (const { project, sql, loads, time, ended, failed } of requests) {
         const last = (ended ?? time + UNENDED) + SKEW;
-        insert.run(project, sql, time - SKEW, last, failed === undefined ? null : Number(failed));
+        insert.run(
+          project,
+          sql,
+          Number(loads),
+          time - SKEW,
+          last,
+          failed === undefined ? null : Number(failed),
+        );
       }
     });
     this.#database.exec("CREATE INDEX nameless_by_sql ON nameless (sql, first)");
@@ -100,8 +108,9 @@ export class Ledger {
   }
 
   /** Whether a request without a name can have made this job. Each is the reason of one job only. */
-  explain({ project, sql, created, error }: KnownJob): boolean {
-    return this.#take.run(project, sql, created, Number(error !== undefined)).changes === 1;
+  explain({ project, sql, created, error, type }: KnownJob): boolean {
+    const failed = Number(error !== undefined);
+    return this.#take.run(project, sql, created, failed, type ?? null).changes === 1;
   }
 
   find(finding: Finding): void {

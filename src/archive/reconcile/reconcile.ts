@@ -1,7 +1,7 @@
 import type { BigQuery } from "@google-cloud/bigquery";
 import { getJob, type JobWindow, type KnownJob, listJobs } from "./bigquery-jobs.ts";
 import { type ActualEnd, type Finding, type Ledger, SKEW } from "./ledger.ts";
-import type { RecordedEnd, RecordedJob, RecordedJobs } from "./recorded-jobs.ts";
+import type { JobName, RecordedEnd, RecordedJob, RecordedJobs } from "./recorded-jobs.ts";
 
 export interface ReconcileOptions extends JobWindow {
   readonly client: BigQuery;
@@ -94,9 +94,10 @@ function count(job: KnownJob, options: ReconcileOptions, counts: ReconcileCounts
 /** A recorded job: does BigQuery know it, and with the outcome that was recorded? */
 async function check(job: RecordedJob, options: ReconcileOptions, counts: ReconcileCounts): Promise<void> {
   const { archive, client, ledger } = options;
+  const { location = options.location } = job;
   counts.asked += 1;
   // One at the edge of the time, or of a credential that may list its own jobs only, is not among those listed.
-  const actual = ledger.listed(job) ?? (await ask(client, job));
+  const actual = ledger.listed(job) ?? (await ask(client, { ...job, location }));
   const about = { ...job } satisfies Omit<Finding, "kind">;
   if (actual === undefined) {
     counts.unknown += 1;
@@ -109,7 +110,7 @@ async function check(job: RecordedJob, options: ReconcileOptions, counts: Reconc
   ledger.find({ kind: "outcome", ...about, recorded: words(recorded), actual: words(actual.end) });
 }
 
-async function ask(client: BigQuery, job: RecordedJob): Promise<{ readonly end: ActualEnd } | undefined> {
+async function ask(client: BigQuery, job: JobName): Promise<{ readonly end: ActualEnd } | undefined> {
   const known = await getJob(client, job);
   if (known === undefined) return undefined;
   if (known.state !== "DONE") return { end: undefined };

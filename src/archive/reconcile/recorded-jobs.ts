@@ -23,6 +23,8 @@ export interface NamelessRequest {
   readonly project: string;
   /** The beginning of its SQL, as {@link sqlKey}; empty when it has none. */
   readonly sql: string;
+  /** Whether it uploads what a load job takes: it made no job of another type. */
+  readonly loads: boolean;
   /** Milliseconds since the Unix epoch. */
   readonly time: number;
   /** Absent of one that has not ended, or whose gateway ended first. */
@@ -83,12 +85,13 @@ export class RecordedJobs {
 
   // Each of these began a statement, which is what the archive's index of times has.
 
-  /** Every job that was asked for in a time, both ends included, in no order. */
+  /** Every job that BigQuery was asked for in a time, and said that it has taken; both ends included, in no order. */
   *jobs(project: string, since: number, until: number): Generator<RecordedJob> {
     const rows = this.#database
       .prepare(
         `SELECT id, job, location, time, session, user FROM exchanges
-         WHERE statement = id AND time BETWEEN ? AND ? AND ${PROJECT} = ? AND ${MAKES_JOB} AND ${NAMED_AND_TAKEN}`,
+         WHERE statement = id AND time BETWEEN ? AND ? AND ${PROJECT} = ? AND ${MAKES_JOB}
+         AND job IS NOT NULL AND status BETWEEN 200 AND 299 AND upload IS NOT 'start'`,
       )
       .iterate(since, until, project);
     for (const { id, job, location, time, session, user } of rows) {
@@ -106,20 +109,22 @@ export class RecordedJobs {
 
   /**
    * Requests in a time whose jobs are not known by name: BigQuery names none when `jobs.query` fails, and of others the
-   * answer was lost.
+   * answer was lost. Of a resumable upload only the last piece makes a job.
    */
   *nameless(project: string, since: number, until: number): Generator<NamelessRequest> {
     const rows = this.#database
       .prepare(
-        `SELECT x.id, t.text AS sql, time, ended, outcome, status FROM exchanges x LEFT JOIN texts t ON t.id = x.sql_text
-         WHERE statement = x.id AND time BETWEEN ? AND ? AND project = ? AND job IS NULL AND ${MAKES_JOB}`,
+        `SELECT x.id, t.text AS sql, time, ended, outcome, status, upload FROM exchanges x LEFT JOIN texts t ON t.id = x.sql_text
+         WHERE statement = x.id AND time BETWEEN ? AND ? AND project = ? AND job IS NULL AND ${MAKES_JOB}
+         AND upload IS NOT 'start' AND upload IS NOT 'cancel' AND status IS NOT 308`,
       )
       .iterate(since, until, project);
-    for (const { id, sql, time, ended, outcome, status } of rows) {
+    for (const { id, sql, time, ended, outcome, status, upload } of rows) {
       yield {
         exchange: String(id),
         project,
         sql: sqlKey(textOf(sql)),
+        loads: upload !== null,
         time: Number(time),
         ended: ended === null ? undefined : Number(ended),
         failed: outcome === "complete" ? Number(status) >= 400 : undefined,
