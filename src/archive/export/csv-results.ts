@@ -62,11 +62,15 @@ export async function gatherResults(
     }
     const job = jobKey(exchange);
     const own = table === undefined ? job : (jobsByTable.get(table) ?? `table ${table}`);
-    const key = operation === "tabledata.list" ? own : job;
+    const selectedFields = parameter(exchange, "selectedFields");
+    // Rows of other columns are another result.
+    const key =
+      operation !== "tabledata.list" ? job : selectedFields === "" ? own : `${own} ${selectedFields}`;
     if (answer.destination !== undefined && job !== undefined) jobsByTable.set(answer.destination, job);
     const result = results.get(key ?? exchange.id) ?? { exchange: exchange.id, read: [] };
     results.set(key ?? exchange.id, result);
-    result.columns ??= answer.columns ?? (table === undefined ? undefined : tables.get(table));
+    const known = results.get(own ?? "")?.columns ?? (table === undefined ? undefined : tables.get(table));
+    result.columns ??= answer.columns ?? selectedOf(known, selectedFields);
     result.totalRows ??= answer.totalRows;
     if (ROWS.has(operation) && answer.isPage) result.read.push(pageOf(exchange, answer));
   }
@@ -148,14 +152,40 @@ export async function* partsOf(
   }
 }
 
-function pageOf({ id, target = "" }: ArchivedExchange, { body, nextToken, rows, whole }: Answer): Page {
-  const query = new URLSearchParams(target.includes("?") ? target.slice(target.indexOf("?")) : "");
-  const token = query.get("pageToken") ?? "";
+/** A parameter of a request's query; empty when it has none. */
+function parameter({ target = "" }: ArchivedExchange, name: string): string {
+  const query = target.includes("?") ? target.slice(target.indexOf("?")) : "";
+  return new URLSearchParams(query).get(name) ?? "";
+}
+
+/**
+ * Of a table's columns those that `selectedFields` (tabledata.list) has, in the table's order: `a,e.d.f` names columns, and
+ * fields of them.
+ */
+function selectedOf(
+  columns: readonly Column[] | undefined,
+  selectedFields: string,
+): readonly Column[] | undefined {
+  if (selectedFields === "") return columns;
+  const names = selectedFields.split(",").map((path) => path.trim().toLowerCase().split("."));
+  return columns && among(columns, names);
+}
+
+function among(columns: readonly Column[], paths: readonly (readonly string[])[]): readonly Column[] {
+  return columns.flatMap((column) => {
+    const its = paths.filter(([first]) => first === column.name.toLowerCase()).map(([, ...rest]) => rest);
+    if (its.length === 0) return [];
+    return its.some((rest) => rest.length === 0) ? column : { ...column, fields: among(column.fields, its) };
+  });
+}
+
+function pageOf(exchange: ArchivedExchange, { body, nextToken, rows, whole }: Answer): Page {
+  const token = parameter(exchange, "pageToken");
   return {
-    exchange: id,
+    exchange: exchange.id,
     body,
     ...(token !== "" && { token }),
-    startIndex: Math.max(0, Number(query.get("startIndex")) || 0),
+    startIndex: Math.max(0, Number(parameter(exchange, "startIndex")) || 0),
     ...(nextToken !== undefined && { nextToken }),
     rows,
     whole,

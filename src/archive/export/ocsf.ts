@@ -18,16 +18,27 @@ export const ocsf: Format = {
 
 async function* allLines(selection: Selection, context: ExportContext): AsyncGenerator<string> {
   for (const id of selectedIds(context.search, selection)) {
+    const isWanted = id === NO_SESSION ? refusedOf(selection, context) : undefined;
     let events = 0;
     for (const event of ocsfEvents(context.records(id))) {
       events += 1;
-      if (!isSelected(event, selection)) continue;
+      if (!isSelected(event, selection) || isWanted?.(event) === false) continue;
       if (ENDS.test(event.headers[HEADER.type] ?? "")) context.notes.exchanges += 1;
       yield `${event.value}\n`;
     }
     if (events === 0 && id !== NO_SESSION)
       context.notes.add("session", "left out: the records that its events are made of are not kept any more");
   }
+}
+
+/** Of what was refused before it had a session, what one user asked for; undefined: all of it, whoever asked. */
+function refusedOf(
+  selection: Selection,
+  { search }: ExportContext,
+): ((event: TopicRecord) => boolean) | undefined {
+  if (selection.kind !== "window" || selection.user === undefined) return undefined;
+  const user = selection.user.toLowerCase();
+  return ({ headers }) => search.exchange(headers[HEADER.subject] ?? "")?.user?.toLowerCase() === user;
 }
 
 /** Of the events that end an exchange. */

@@ -55,7 +55,7 @@ export function* selectedIds(search: ArchiveSearch, selection: Selection): Gener
   else if (selection.kind === "session") yield selection.session.id;
   else {
     for (const { id } of sessionsIn(search, selection)) yield id;
-    if (selection.user === undefined) yield NO_SESSION;
+    yield NO_SESSION;
   }
 }
 

@@ -97,6 +97,38 @@ test("a result that is read from the job's destination table belongs to its stat
   assert.deepEqual([...files], [[`0001-${statement.requested.exchange}.csv`, "id,name\r\n7,\r\n"]]);
 });
 
+test(
+  "columns that were selected of a table have their own names, and are another result",
+  limit,
+  async () => {
+    const operation = { name: "tabledata.list", project: "shop-project", dataset: "shop", table: "people" };
+    const address = "/bigquery/v2/projects/shop-project/datasets/shop/tables/people";
+    const field = (name: string, fields: object[] = []) => ({
+      ...{ name, type: fields.length > 0 ? "RECORD" : "STRING" },
+      ...(fields.length > 0 && { fields }),
+    });
+    const schema = { fields: [field("id"), field("home", [field("street"), field("town")]), field("name")] };
+    const read = (selected: string, ...values: unknown[]) =>
+      query({
+        ...{ session: SESSION, operation, time: 5_000, target: `${address}/data${selected}` },
+        response: { totalRows: "1", rows: [{ f: values.map((v) => ({ v })) }] },
+      });
+    const parts = read("?selectedFields=name%2Chome.TOWN", { f: [{ v: "Paris" }] }, "Ada");
+    const whole = read("", "1", { f: [{ v: "Rue" }, { v: "Paris" }] }, "Ada");
+    const dataDir = recorded(
+      query({
+        ...{ session: SESSION, target: address, response: { schema } },
+        operation: { ...operation, name: "tables.get" },
+      }),
+      ...[whole, parts],
+    );
+    const csv = async ({ requested }: ExchangeParts) =>
+      (await exported(dataDir, requested.exchange, "csv")).text;
+    assert.equal(await csv(parts), 'home,name\r\n"{""town"":""Paris""}",Ada\r\n');
+    assert.equal(await csv(whole), 'id,home,name\r\n1,"{""street"":""Rue"",""town"":""Paris""}",Ada\r\n');
+  },
+);
+
 test("what the agent did not read, and what was cut, is told", limit, async () => {
   const { completed, ...rest } = query({ session: SESSION, response: { ...ANSWER, totalRows: "5000" } });
   const whole = await exported(recorded({ completed, ...rest }), rest.requested.exchange, "csv");

@@ -8,6 +8,8 @@ import { TopicWriter } from "../../../src/delivery/records/writer.ts";
 import type { JournalRecord } from "../../../src/recording/frame.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
 import { eventValidator } from "../../delivery/records/schemas.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { gatewayStarted, HandWrittenJournal, ingestAll, refusal, sessionStarted } from "../support.ts";
 import { exported, recording } from "./support.ts";
 
 const limit = { timeout: 60_000 };
@@ -84,6 +86,28 @@ test("a session's OCSF events are those that Kafka gets, and valid", limit, asyn
     assert.ok(late.length < whole.length && late.every(({ time }) => time >= since));
   });
 });
+
+test(
+  "what one user asked for is exported with what was refused to them before they had a session",
+  limit,
+  async () => {
+    const dataDir = temporaryDirectory();
+    const journal = new HandWrittenJournal(dataDir).events(gatewayStarted());
+    const of = (user: string) => {
+      const denied = refusal();
+      return { ...denied, refused: { ...denied.refused, user } } as typeof denied;
+    };
+    const [hers, his] = [of("Alice"), of("bob")];
+    journal.events(sessionStarted("s", "alice"), hers, his, refusal());
+    ingestAll(dataDir, journal);
+    const events = linesOf((await exported(dataDir, { user: "alice" }, "ocsf")).text);
+    assert.deepEqual(
+      events.map(({ metadata }) => metadata.event_code),
+      ["dev.bqtape.session.started", "dev.bqtape.exchange.denied"],
+    );
+    assert.equal(events[1]?.metadata.uid, `${hers.exchange}/end`);
+  },
+);
 
 test("bodies are not kept while events are made", () => {
   setFlagsFromString("--expose-gc");
