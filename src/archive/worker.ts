@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { keysDirectory } from "../config/paths.ts";
-import { readDelivered } from "../delivery/delivery.ts";
+import { deliveredOf } from "../delivery/delivery.ts";
 import { SigningKeys } from "../recording/keys/signing-keys.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";
@@ -43,7 +43,7 @@ class ArchiveWorker {
     this.#post = post;
     this.#watch = new GrowthWatch(input.journals.map(({ end }) => end));
     const { retention, maxBytes, journals, dataDir } = input;
-    const delivered = () => readDelivered(dataDir);
+    const delivered = () => deliveredOf(dataDir);
     const report = (level: "info" | "error", message: string) => post({ type: "told", level, message });
     this.#upkeep = new Upkeep({
       ...{ retention, maxBytes, journals, delivered, report },

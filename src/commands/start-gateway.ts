@@ -10,6 +10,7 @@ import type { KafkaConfig } from "../config/kafka.ts";
 import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl, createMetricsListener } from "../control/server.ts";
+import { gatewayName } from "../delivery/checkpoint.ts";
 import { type Delivery, readDelivered, startDelivery } from "../delivery/delivery.ts";
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
@@ -86,6 +87,8 @@ export async function startGateway(
     const trimmable = readers.passed(journal, reader, position);
     relays?.trim(journal, trimmable);
   };
+  // From then on the archive, too, knows that Kafka is to get everything.
+  if (kafka !== undefined) gatewayName(config.dataDir);
   const archive = archived.enabled ? await openArchive(config, slots, log, passed) : undefined;
   // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { KafkaConfig } from "../config/kafka.ts";
@@ -48,11 +48,22 @@ export function readDelivered(dataDir: string): ReadonlyMap<string, number> {
   return delivered;
 }
 
+/**
+ * Up to where a journal is delivered; undefined where nothing of the data directory ever was to be. Of a journal without a
+ * checkpoint, in a directory of which delivery was started once, Kafka has nothing.
+ */
+export function deliveredOf(dataDir: string): (journal: string) => number | undefined {
+  if (!existsSync(deliveryDirectory(dataDir))) return () => undefined;
+  const delivered = readDelivered(dataDir);
+  return (journal) => delivered.get(journal) ?? 0;
+}
+
 function checkpointed(dataDir: string): string[] {
   try {
     return readdirSync(deliveryDirectory(dataDir)).flatMap((file) => /^(\d+)\.json$/.exec(file)?.[1] ?? []);
-  } catch {
-    return [];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 

@@ -22,8 +22,8 @@ export interface ForgetOptions extends Order {
   /** Whether a gateway uses the data directory. */
   readonly live: boolean;
   readonly journals: readonly JournalSource[];
-  /** Positions up to which journals are delivered, of those that are. */
-  readonly delivered: ReadonlyMap<string, number>;
+  /** Up to where a journal is delivered; undefined when it is not to be. */
+  readonly delivered: (journal: string) => number | undefined;
   /** Signs the notice, without which what is missing then could have been taken away by anybody. */
   readonly signer: NoticeSigner;
   /** Also a session that is running, and what Kafka has not got yet. */
@@ -103,7 +103,7 @@ function remarksOnReaders(store: ArchiveStore, options: ForgetOptions): string[]
   const { journals, delivered, force, session } = options;
   const isMeant = ofSession(store, session);
   return journals.flatMap(({ name, directory }) => {
-    const from = delivered.get(name);
+    const from = delivered(name);
     const until = store.checkpoint(name);
     const first = listSegments(directory)[0]?.base;
     if (from === undefined || first === undefined || from >= until) return [];

@@ -7,19 +7,22 @@ import type { ArchiveStore } from "../store.ts";
 /**
  * Takes out of journals what the archive has no more: segments are unlinked as a whole, and the last one may be months old.
  *
- * @param delivered positions up to which journals are delivered, of those that are.
- * @returns how many records were overwritten.
+ * @param delivered up to where a journal is delivered; undefined when it is not to be.
+ * @returns whether nothing is left to do: what Kafka has not got yet is kept for it.
  */
 export function scrubRetired(
   store: ArchiveStore,
   journals: readonly JournalSource[],
-  delivered: ReadonlyMap<string, number>,
-): number {
+  delivered: (journal: string) => number | undefined,
+): boolean {
   const isMeant = retiredIn(store.database);
-  return journals.reduce((scrubbed, { name, directory }) => {
-    const until = Math.min(store.checkpoint(name), delivered.get(name) ?? Number.POSITIVE_INFINITY);
-    return scrubbed + scrub(directory, until, isMeant);
-  }, 0);
+  let isDone = true;
+  for (const { name, directory } of journals) {
+    const [applied, known] = [store.checkpoint(name), delivered(name)];
+    scrub(directory, Math.min(applied, known ?? applied), isMeant);
+    isDone &&= known === undefined || known >= applied;
+  }
+  return isDone;
 }
 
 /** Tells records of exchanges that are not in the archive any more, or whose bodies are not. */

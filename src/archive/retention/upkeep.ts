@@ -14,8 +14,8 @@ export interface UpkeepOptions {
   /** Bytes of the archive at most. */
   readonly maxBytes?: number | undefined;
   readonly journals: readonly JournalSource[];
-  /** Positions up to which journals are delivered, of those that are. */
-  readonly delivered: () => ReadonlyMap<string, number>;
+  /** Says up to where a journal is delivered; undefined when it is not to be. */
+  readonly delivered: () => (journal: string) => number | undefined;
   /** Signs notices of what is retired. */
   readonly signer: () => NoticeSigner | undefined;
   readonly report: (level: "info" | "error", message: string) => void;
@@ -30,6 +30,8 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   #sweep: { readonly sweep: Sweep; readonly store: ArchiveStore } | undefined;
   #lastStart = Number.NEGATIVE_INFINITY;
+  /** Whether journals may have what was retired: an earlier process may have ended between the two. */
+  #scrubDue: boolean | undefined;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -43,7 +45,8 @@ export class Upkeep {
       if (sweep === undefined) return false;
       if (sweep.step()) return true;
       for (const each of sweep.retired) report("info", wordsOf(each));
-      if (sweep.retired.length > 0) scrubRetired(store, journals, delivered());
+      if (sweep.retired.length > 0) this.#scrubDue = true;
+      if (this.#scrubDue) this.#scrubDue = !scrubRetired(store, journals, delivered());
     } catch (error) {
       report("error", `recordings whose time is up cannot be retired: ${messageOf(error)}`);
     }
@@ -60,13 +63,19 @@ export class Upkeep {
     const signer = this.#options.signer();
     const age = performance.now() - this.#lastStart;
     const isTooLarge = maxBytes !== undefined && age >= SOON && usedBytes(store.database) > maxBytes;
-    const isDue = age >= INTERVAL && (retention !== undefined || maxBytes !== undefined || isHalfDone(store));
+    this.#scrubDue ??= wasEverRetired(store);
+    const isLeft = age >= INTERVAL && (this.#scrubDue || isHalfDone(store));
+    const isDue = isLeft || (age >= INTERVAL && (retention !== undefined || maxBytes !== undefined));
     if (!isDue && !isTooLarge) return undefined;
     this.#lastStart = performance.now();
     const sweep = new Sweep(store, { retention, maxBytes, ...(signer !== undefined && { signer }) });
     this.#sweep = { sweep, store };
     return sweep;
   }
+}
+
+function wasEverRetired({ database }: ArchiveStore): boolean {
+  return database.prepare("SELECT 1 FROM notices LIMIT 1").get() !== undefined;
 }
 
 /** Whether something was begun, whatever rule it was that has gone since. */

@@ -1,5 +1,5 @@
 import { archiveFile } from "../../config/paths.ts";
-import { readDelivered } from "../../delivery/delivery.ts";
+import { deliveredOf } from "../../delivery/delivery.ts";
 import { journalsOf } from "../catch-up.ts";
 import { ArchiveError } from "../errors.ts";
 import type { JournalSource } from "../ingest.ts";
@@ -18,8 +18,8 @@ export interface KeptSession {
   readonly directory: string;
   readonly freshness: Freshness;
   readonly journals: readonly JournalSource[];
-  /** Positions up to which journals are delivered, of those that are. */
-  readonly delivered: ReadonlyMap<string, number>;
+  /** Up to where a journal is delivered; undefined when it is not to be. */
+  readonly delivered: (journal: string) => number | undefined;
 }
 
 /** Milliseconds for a gateway's archive to come to the ends of its journals. */
@@ -51,7 +51,7 @@ export async function withSession(
   }
   const store = new ArchiveStore(archiveFile(directory), masterKey);
   try {
-    const [journals, delivered] = [journalsOf(directory), readDelivered(directory)];
+    const [journals, delivered] = [journalsOf(directory), deliveredOf(directory)];
     await inWords(directory, () => run({ session, store, directory, freshness, journals, delivered }));
   } finally {
     store.close();

@@ -9,7 +9,7 @@ import { wordsOf } from "../../archive/retention/upkeep.ts";
 import { openTapeSigner } from "../../archive/tape/signer.ts";
 import { withStore } from "../../archive/with-store.ts";
 import { dataDirOptions } from "../../config/data-dir.ts";
-import { readDelivered } from "../../delivery/delivery.ts";
+import { deliveredOf } from "../../delivery/delivery.ts";
 import { UsageError } from "../failure.ts";
 
 const options = {
@@ -37,7 +37,7 @@ export const retain: CommandModule<object, InferredOptionTypes<typeof options>> 
         // So that a gateway's archive can write in between.
         while (sweep.step()) await new Promise(setImmediate);
         store.emptyLog();
-        scrubRetired(store, journalsOf(dataDir), readDelivered(dataDir));
+        scrubRetired(store, journalsOf(dataDir), deliveredOf(dataDir));
       }
       const planned = retention === undefined ? [] : due(store.database, retention, now);
       const retired = given.dryRun ? sumsOf(planned, now) : sweep.retired;

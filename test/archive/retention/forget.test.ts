@@ -6,6 +6,8 @@ import { type ForgetOptions, forget } from "../../../src/archive/retention/forge
 import { hold } from "../../../src/archive/retention/holds.ts";
 import { ArchiveStore } from "../../../src/archive/store.ts";
 import { archiveFile } from "../../../src/config/paths.ts";
+import { gatewayName } from "../../../src/delivery/checkpoint.ts";
+import { deliveredOf } from "../../../src/delivery/delivery.ts";
 import type { JournalRecord } from "../../../src/recording/frame.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
 import { sealedForm } from "../../../src/recording/sealed-form.ts";
@@ -53,7 +55,7 @@ async function forgetIn(
   try {
     return await forget(store, {
       ...{ session: SESSION, by: "carol", because: "she asked for it", time: TIME },
-      ...{ live: false, journals: [journal], delivered: new Map(), force: false, signer: newKey() },
+      ...{ live: false, journals: [journal], delivered: () => undefined, force: false, signer: newKey() },
       ...options,
     });
   } finally {
@@ -172,7 +174,7 @@ test(
 
 test("what Kafka has not got yet is forgotten only when that is asked for", limit, async () => {
   const held = archived(2);
-  const delivered = new Map([["0", 100]]);
+  const delivered = () => 100;
   const refused = { code: "not-delivered", message: /of journal 0 are not delivered to Kafka yet.*--force/ };
   await assert.rejects(forgetIn(held, { delivered }), refused);
   assert.notDeepEqual(tracesOf(held.dataDir, held.markers), []);
@@ -181,9 +183,23 @@ test("what Kafka has not got yet is forgotten only when that is asked for", limi
   assert.deepEqual(tracesOf(held.dataDir, held.markers), []);
 });
 
+test(
+  "what Kafka was to get and never has is not forgotten, though there is no word of where delivery stands",
+  limit,
+  async () => {
+    const held = archived(2);
+    const { dataDir } = held;
+    assert.equal(deliveredOf(dataDir)("0"), undefined);
+    gatewayName(dataDir);
+    await assert.rejects(forgetIn(held, { delivered: deliveredOf(dataDir) }), { code: "not-delivered" });
+    assert.notDeepEqual(tracesOf(dataDir, held.markers), []);
+  },
+);
+
 test("a reader that is behind, but past the session's records, hinders nobody", limit, async () => {
   const held = archived(2);
-  const delivered = new Map([["0", held.journal.end]]);
+  const { end } = held.journal;
+  const delivered = () => end;
   ingestAll(held.dataDir, held.journal.exchange(query({ session: OTHER })));
   await forgetIn(held, { delivered });
   assert.deepEqual(tracesOf(held.dataDir, held.markers), []);
