@@ -1,6 +1,12 @@
 import type { OperationSummary } from "../recording/events.ts";
 import type { ErrorReason } from "./errors.ts";
 
+/**
+ * Bytes of a name that a body has, at most: a body may be megabytes, and its names are in the event, where a control character
+ * takes six. BigQuery's own have 1,024 characters.
+ */
+export const MAX_NAME = 8_192;
+
 /** A request that the gateway can describe. */
 export interface Operation extends OperationSummary {
   readonly body: RequestBody;

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { MAX_EVENT_SQL } from "../recording/events.ts";
-import { type Description, type Operation, refuse } from "./description.ts";
+import { type Description, MAX_NAME, type Operation, refuse } from "./description.ts";
 import { matchRoute } from "./routes.ts";
 import { describeUpload, isUploadPath } from "./uploads.ts";
 
@@ -97,6 +97,9 @@ export function describeBody(operation: Operation, body: Buffer): Description {
   const sql = text(query.query);
   const job = text(reference.jobId);
   const location = text(root.location) ?? text(reference.location);
+  if ([dataset, table, job, location].some(isTooLong)) {
+    return refuse(400, "invalid", `a name in the body of ${operation.name} is longer than ${MAX_NAME} bytes`);
+  }
   const dryRun = operation.name === "jobs.query" ? root.dryRun : configuration.dryRun;
   return {
     known: true,
@@ -109,6 +112,10 @@ export function describeBody(operation: Operation, body: Buffer): Description {
       ...(dryRun === true && { dryRun: true as const }),
     },
   };
+}
+
+function isTooLong(name: string | undefined): boolean {
+  return name !== undefined && Buffer.byteLength(name) > MAX_NAME;
 }
 
 /** A statement as events carry it. One that is too long is cut, with what it takes to know the whole again. */

@@ -1,4 +1,4 @@
-import { type Description, type Operation, refuse } from "./description.ts";
+import { type Description, MAX_NAME, type Operation, refuse } from "./description.ts";
 import { visitBytes } from "./storage-protobuf.ts";
 import type { ReadSessions, SessionTable } from "./storage-sessions.ts";
 
@@ -120,9 +120,6 @@ export function tableOf({ project, dataset, table, columns }: Operation): Sessio
 
 /** A table has at most as many columns (BigQuery quotas, "Maximum columns in a table"). */
 const MAX_VALUES = 10_000;
-
-/** Bytes of a name at most: a message may be megabytes, and its names are in the event, where a control character takes six. */
-const MAX_NAME = 8_192;
 
 /** A field's strings; `undefined` for what is not well-formed, too long, or has it twice when it is not `repeated`. */
 function strings(message: Buffer, wanted: number, repeated = false): readonly string[] | undefined {

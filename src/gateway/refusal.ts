@@ -35,6 +35,10 @@ export function toRefusal(error: unknown): Refusal {
     const message = `this session is over (${error.over}): open another, with bqtape run, say`;
     return new Refusal(403, "accessDenied", `session.${error.over}`, message);
   }
+  if (error instanceof JournalError && error.code === "too-long") {
+    const message = "this request is too long to be recorded, so it was not sent to BigQuery; send less";
+    return new Refusal(413, "invalid", "recording.too-long", message, { cause: error });
+  }
   if (error instanceof JournalError) {
     // The cause may name paths: it is for the operator's log, not for the agent.
     const message =

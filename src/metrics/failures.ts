@@ -40,6 +40,7 @@ const CAUSES: Readonly<Record<string, FailureCause>> = {
   "tunnel.limit": "session",
   "tunnel.address": "refused",
   "credential.mismatch": "refused",
+  "recording.too-long": "agent",
   "connect.host": "refused",
   "request.protocol": "refused",
   "request.upload": "refused",

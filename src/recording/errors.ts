@@ -1,10 +1,11 @@
-export const JOURNAL_ERROR_CODES = ["unusable", "stalled", "broken", "closed"] as const;
+export const JOURNAL_ERROR_CODES = ["unusable", "stalled", "broken", "closed", "too-long"] as const;
 
 /**
  * - `unusable`: the directory or a file in it cannot be opened;
  * - `stalled`: a write failed and is tried again;
  * - `broken`: a sync failed, only a restart helps;
- * - `closed`: the journal was closed.
+ * - `closed`: the journal was closed;
+ * - `too-long`: of this record alone: no reader would take it.
  */
 export type JournalErrorCode = (typeof JOURNAL_ERROR_CODES)[number];
 

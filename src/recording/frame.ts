@@ -48,6 +48,16 @@ export function eventRoom(json: string): number {
   return FRAME_HEADER + 3 * json.length;
 }
 
+/** Whether readers would take an event's frame. */
+export function fitsEvent(json: string): boolean {
+  return eventRoom(json) - FRAME_HEADER <= MAX_PAYLOAD || Buffer.byteLength(json) <= MAX_PAYLOAD;
+}
+
+/** Whether readers would take a body's frame. */
+export function fitsBody({ bytes }: BodyChunk): boolean {
+  return BODY_HEADER + bytes.length <= MAX_PAYLOAD;
+}
+
 /** Whether a body's bytes are copied into its frame: one small buffer costs less to write than two. */
 export function isCopied({ bytes }: BodyChunk): boolean {
   return bytes.length <= COPIED;

@@ -128,7 +128,7 @@ export class Journal {
    * Appends a record. It is written with the next commit, or a few milliseconds later; until then its bytes must not change.
    * Bounding what is appended and not yet written is the caller's: await a commit.
    *
-   * @throws {JournalError} when broken or closed.
+   * @throws {JournalError} when broken or closed; `too-long` of this record alone.
    */
   append(record: Appended): void {
     if (this.#state === "broken" || this.#state === "closed") throw this.#refusal();

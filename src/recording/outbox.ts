@@ -1,4 +1,15 @@
-import { type Appended, bodyRoom, encodeBody, encodeEvent, eventRoom, isCopied } from "./frame.ts";
+import { type JournalError, journalError } from "./errors.ts";
+import {
+  type Appended,
+  bodyRoom,
+  encodeBody,
+  encodeEvent,
+  eventRoom,
+  fitsBody,
+  fitsEvent,
+  isCopied,
+  MAX_PAYLOAD,
+} from "./frame.ts";
 import { eventJson } from "./serialize.ts";
 
 /** Bytes of a page. */
@@ -27,10 +38,15 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Adds a record's frame. A large body is not copied: its bytes must not change until they are written. */
+  /**
+   * Adds a record's frame. A large body is not copied: its bytes must not change until they are written.
+   *
+   * @throws {JournalError} `too-long`, and nothing is added: no reader would go past it to what is behind.
+   */
   add(record: Appended): void {
     if (record.kind !== "body") {
       const json = record.kind === "json" ? record.json : eventJson(record.event);
+      if (!fitsEvent(json)) throw tooLong();
       const room = eventRoom(json);
       const own = this.#ownBuffer(room);
       if (own === undefined) this.#took(encodeEvent(json, this.#page, this.#used));
@@ -38,6 +54,7 @@ export class Outbox {
       return;
     }
     const { chunk } = record;
+    if (!fitsBody(chunk)) throw tooLong();
     const own = this.#ownBuffer(bodyRoom(chunk));
     if (own === undefined) this.#took(encodeBody(chunk, this.#page, this.#used));
     else this.#push(own.subarray(0, encodeBody(chunk, own, 0)));
@@ -84,4 +101,8 @@ export class Outbox {
     this.#buffers.push(this.#page.subarray(this.#run, this.#used));
     this.#run = this.#used;
   }
+}
+
+function tooLong(): JournalError {
+  return journalError("too-long", `a record has at most ${MAX_PAYLOAD} bytes`);
 }

@@ -94,6 +94,29 @@ test("jobs.insert tells its SQL and the job id that the client chose", () => {
   assert.deepEqual({ sql, job, location }, { sql: "SELECT 2", job: "mine", location: "US" });
 });
 
+const LONG = "x".repeat(8_193);
+const LONG_NAMES: readonly (readonly [what: string, body: object])[] = [
+  ["job id", { jobReference: { jobId: LONG } }],
+  ["location of a job", { jobReference: { location: LONG } }],
+  ["dataset", { configuration: { load: { destinationTable: { datasetId: LONG, tableId: "t" } } } }],
+  ["table", { configuration: { load: { destinationTable: { datasetId: "d", tableId: LONG } } } }],
+];
+
+for (const [what, body] of LONG_NAMES) {
+  test(`a ${what} that is too long for an event is refused`, () => {
+    const insert = operation("POST", `${V2}/projects/p/jobs`);
+    const description = describeBody(insert, Buffer.from(JSON.stringify(body)));
+    assert.ok(!description.known && description.refusal.status === 400);
+  });
+}
+
+test("names as long as BigQuery's own may be are taken", () => {
+  const jobId = "j".repeat(1_024);
+  const insert = operation("POST", `${V2}/projects/p/jobs`);
+  const description = describeBody(insert, Buffer.from(JSON.stringify({ jobReference: { jobId } })));
+  assert.ok(description.known && description.operation.job === jobId);
+});
+
 test("a statement too long for an event is cut there, and says so", () => {
   const body = JSON.stringify({ query: `SELECT '${"x".repeat(MAX_EVENT_SQL)}'` });
   const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));

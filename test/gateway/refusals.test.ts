@@ -84,6 +84,9 @@ const FORM = { "x-http-method-override": "GET", "content-type": "application/x-w
 const GET_FORM = { "content-type": "application/x-www-form-urlencoded", "content-length": "5" };
 const GZIP_FORM = { ...FORM, "content-encoding": "gzip" };
 
+/** A job id that fits into a body and into no event. */
+const LONG_NAME = JSON.stringify({ jobReference: { jobId: "\u0001".repeat(1_000_000) } });
+
 const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: number, reason: string])[] = [
   [{ path: "/bigquery/v2/projects", headers: { host: "evil.example" } }, 421, "invalid"],
   [{ path: "/upload/bigquery/v2/projects/p/jobs", body: "{}" }, 400, "invalid"],
@@ -98,6 +101,7 @@ const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: n
   [{ path: "/bigquery/v2/projects?callback=f" }, 400, "invalid"],
   [{ path: "/bigquery/v2/projects?alt=media" }, 400, "invalid"],
   [{ path: "/bigquery/v2/projects/p/queries", body: "SELECT 1" }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects/p/jobs?a=long-name", body: LONG_NAME }, 400, "invalid"],
   [
     { path: "/bigquery/v2/projects/p/queries", body: "x", headers: { "content-encoding": "br" } },
     400,

@@ -51,6 +51,7 @@ test("each kind of error has its cause, and one that is not known is the gateway
     "tunnel.limit": "session",
     "tunnel.dns": "tunnel",
     "recording.broken": "recording",
+    "recording.too-long": "agent",
     credential: "credential",
     "request.no-room": "overload",
     "upstream.ECONNREFUSED": "upstream",

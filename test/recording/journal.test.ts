@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { RecordedEvent } from "../../src/recording/events.ts";
+import { type Appended, MAX_PAYLOAD } from "../../src/recording/frame.ts";
 import { Journal } from "../../src/recording/journal.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { listSegments, writtenEnd } from "../../src/recording/segments.ts";
@@ -55,6 +56,35 @@ test("body bytes come back exactly, with their place", async (t) => {
   await journal.commit("written");
   const [read] = new JournalReader(directory, 0).read(MAX).records;
   assert.deepEqual(read?.record, { kind: "body", chunk });
+});
+
+// It was written, and no reader went past it: what came behind it in its segment was lost.
+test("what no reader would take is not appended, and others are", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  const bytes = Buffer.alloc(MAX_PAYLOAD);
+  const tooLong: Appended[] = [
+    { kind: "json", json: JSON.stringify(event("x".repeat(MAX_PAYLOAD))) },
+    { kind: "json", json: JSON.stringify(event("€".repeat(MAX_PAYLOAD / 3))) },
+    { kind: "body", chunk: { exchange: uuidv7(), direction: "request", sequence: 0, offset: 0, bytes } },
+  ];
+  for (const record of tooLong)
+    assert.throws(() => journal.append(record), { name: "JournalError", code: "too-long" });
+  journal.append({ kind: "event", event: event("next") });
+  await journal.commit("written");
+  assert.deepEqual(readAll(directory), ["next"]);
+});
+
+test("the longest event that readers take is appended", async (t) => {
+  const directory = temporaryDirectory();
+  const journal = await Journal.open({ directory, maxBytes: MAX });
+  t.after(() => journal.close());
+  const around = JSON.stringify(event("")).length;
+  const longest = event("x".repeat(MAX_PAYLOAD - around));
+  journal.append({ kind: "json", json: JSON.stringify(longest) });
+  await journal.commit("written");
+  assert.equal(readAll(directory)[0]?.length, MAX_PAYLOAD - around);
 });
 
 test("a commit waits for everything that was appended before it", async (t) => {

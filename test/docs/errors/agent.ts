@@ -138,6 +138,10 @@ export const JOURNAL: Meanings<JournalErrorCode> = {
   ],
   broken: ["a sync failed, so nobody knows what the disk holds", "check the disk, then restart the gateway"],
   closed: ["the gateway is stopping", "clients try again elsewhere"],
+  "too-long": [
+    "one record of the request would have more than 32 MiB; others are recorded as ever",
+    "send less; what is long belongs into a statement or its parameters",
+  ],
 };
 
 /** Of `denied.RULE`, and of the decision in every exchange. */

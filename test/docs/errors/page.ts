@@ -25,7 +25,7 @@ export function errorsPage(): string {
         ...Object.entries(SESSION_OVER).map(([name, told]) => [code(`session.${name}`), "403", ...told]),
         ...Object.entries(JOURNAL).map(([name, told]) => [
           code(`recording.${name}`),
-          name === "unusable" ? "none" : "503",
+          JOURNAL_STATUS[name] ?? "503",
           ...told,
         ]),
         ...UPSTREAM.map((told) => answered(["upstream.CODE", told])),
@@ -73,6 +73,9 @@ claim, such as \`claim-aud\`, that is not as it has to be.`,
     table(["kind", "means"], pairs(NOTES)),
   );
 }
+
+/** Of what is not 503. */
+const JOURNAL_STATUS: Readonly<Record<string, string>> = { unusable: "none", "too-long": "413" };
 
 const AGENT = `Errors are BigQuery's own JSON, so every client shows them: \`error.message\` begins with \`bqtape: \`, and the reason in \`errors[0].reason\` tells
 clients whether to try again (only \`backendError\`, with 502, 503 and 504). The answer's \`bqtape-exchange\` header has the id of the exchange.
