@@ -1,3 +1,4 @@
+import type { OperationSummary } from "../recording/events.ts";
 import { type Description, MAX_NAME, type Operation, refuse } from "./description.ts";
 import { visitBytes } from "./storage-protobuf.ts";
 import type { ReadSessions, SessionTable } from "./storage-sessions.ts";
@@ -112,10 +113,17 @@ function newSession(message: Buffer): Partial<Operation> | undefined {
   };
 }
 
-/** What {@link ReadSessions} keeps of an operation that creates one. */
-export function tableOf({ project, dataset, table, columns }: Operation): SessionTable | undefined {
+/** What {@link ReadSessions} keeps of an operation that creates one, as its event has it. */
+export function tableOf(operation: OperationSummary): SessionTable | undefined {
+  const { project, dataset, table, columns, columnsTruncated } = operation;
   if (project === undefined || dataset === undefined || table === undefined) return undefined;
-  return { project, dataset, table, ...(columns !== undefined && { columns }) };
+  return {
+    project,
+    dataset,
+    table,
+    ...(columns !== undefined && { columns }),
+    ...(columnsTruncated === true && { columnsTruncated }),
+  };
 }
 
 /** A table has at most as many columns (BigQuery quotas, "Maximum columns in a table"). */

@@ -5,6 +5,7 @@ import { uploadLocation } from "../bigquery/uploads.ts";
 import type { Connection } from "./connection.ts";
 import { responseHeaders } from "./headers.ts";
 import type { ReceiveParts } from "./receive.ts";
+import { summary } from "./summary.ts";
 import type { AnswerHead } from "./upstream-answer.ts";
 
 /**
@@ -36,7 +37,7 @@ export function answerObserver(
   { readSessions }: Pick<ReceiveParts, "readSessions">,
   operation: Operation,
 ): ((chunk: Buffer) => void) | undefined {
-  const table = operation.name === "storage.CreateReadSession" ? tableOf(operation) : undefined;
+  const table = operation.name === "storage.CreateReadSession" ? tableOf(summary(operation)) : undefined;
   if (table === undefined) return undefined;
   const reader = new SessionNameReader();
   let name: string | undefined;

@@ -58,6 +58,25 @@ test("a read session is forgotten when BigQuery has ended it", () => {
   assert.equal(sessions.table("s"), undefined);
 });
 
+test("of many read sessions with many columns, the oldest are forgotten before they take 32 MiB", () => {
+  const sessions = new ReadSessions();
+  const remember = (name: string) => sessions.remember(name, { ...DATA, columns: ["x".repeat(8_000)] });
+  for (let count = 0; count < 5_000; count += 1) remember(`s${count}`);
+  assert.equal(sessions.table("s0"), undefined);
+  assert.equal(sessions.table("s4999")?.table, "orders");
+  // What is remembered anew takes no more than once.
+  for (let count = 0; count < 5_000; count += 1) remember("again");
+  assert.equal(sessions.table("s4999")?.table, "orders");
+});
+
+test("a stream tells that its session reads more columns than are known", () => {
+  const sessions = new ReadSessions();
+  const session = "projects/p/locations/eu/sessions/s";
+  sessions.remember(session, { ...DATA, columns: ["id"], columnsTruncated: true });
+  const read = described("BigQueryRead/ReadRows", field(1, `${session}/streams/t`), sessions);
+  assert.deepEqual([read?.columns, read?.columnsTruncated], [["id"], true]);
+});
+
 test("a name that is too long for an event is none", () => {
   for (const method of ["AppendRows", "GetWriteStream", "FinalizeWriteStream", "FlushRows"]) {
     const stream = `projects/${"\u0001".repeat(10_000)}/datasets/d/tables/t/streams/s`;
