@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { MAX_EVENT_SQL } from "../recording/events.ts";
 import { type Description, MAX_NAME, type Operation, refuse } from "./description.ts";
+import { unsafeParameter } from "./parameters.ts";
 import { matchRoute } from "./routes.ts";
 import { describeUpload, isUploadPath } from "./uploads.ts";
 
@@ -35,7 +36,7 @@ export function describe({ method, target, headers }: RequestLine): Description 
   const upload = isUploadPath(path);
   if (!upload && !path.startsWith(PREFIX)) return unknownDoor(path);
   const parameters = query === "" ? NO_PARAMETERS : new URLSearchParams(query);
-  const unsafe = unsafeParameter(parameters);
+  const unsafe = unsafeParameter(parameters, upload);
   if (unsafe !== undefined) return refuse(400, "invalid", unsafe);
   const override = headers["x-http-method-override"];
   const effective = override === undefined ? method : String(override).toUpperCase();
@@ -128,15 +129,6 @@ function statement(sql: string): Pick<Operation, "sql" | "sqlTruncated" | "sqlBy
     sqlBytes: Buffer.byteLength(sql),
     sqlSha256,
   };
-}
-
-function unsafeParameter(parameters: URLSearchParams): string | undefined {
-  if (parameters.size === 0) return undefined;
-  if (parameters.has("callback")) return "the parameter callback (JSONP) is not served by this gateway";
-  const alt = parameters.getAll("alt").find((value) => value !== "json");
-  return alt === undefined
-    ? undefined
-    : `alt=${alt.slice(0, 20)} is not served by this gateway, only alt=json`;
 }
 
 function splitOnce(value: string, separator: string): [string, string?] {

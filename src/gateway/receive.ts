@@ -6,6 +6,7 @@ import {
   type Operation,
   type Undescribed,
 } from "../bigquery/operation.ts";
+import { unsafeParameter } from "../bigquery/parameters.ts";
 import { AppendWatch } from "../bigquery/storage-append.ts";
 import { firstMessage, firstMessageLength, MESSAGE_PREFIX } from "../bigquery/storage-framing.ts";
 import { describeMessage, describeStorage, tableOfWriteStream } from "../bigquery/storage-methods.ts";
@@ -87,7 +88,7 @@ async function receiveJson(
   const body = await held.whole(agent, limits.jsonBody);
   if (body.length === 0) return { description: { known: true, operation }, body, more: false };
   const decoded = decodeBody(body, agent.request.headers["content-encoding"], limits.jsonBody);
-  refuseCredentialInForm(agent.request, decoded);
+  refuseUnsafeForm(agent.request, decoded);
   const description: Description =
     operation.body === "none" ? { known: true, operation } : describeBody(operation, decoded);
   return { description, body, more: false };
@@ -95,13 +96,16 @@ async function receiveJson(
 
 /**
  * A long GET comes as a POST whose body is its query. From a query the agent's credentials are taken out; a body goes on as it
- * is, so it must have none.
+ * is, so it must have none. What would be refused in a query is refused here too.
  */
-function refuseCredentialInForm({ rawHeaders }: AgentRequest, body: Buffer): void {
+function refuseUnsafeForm({ rawHeaders }: AgentRequest, body: Buffer): void {
   const isForm = rawHeaders.some((value, at) => at % 2 === 1 && FORM.test(value));
-  if (!isForm || !hasSecretField(body.toString("utf8"))) return;
-  const message = "a credential does not go into a form: leave it out, the gateway has one";
-  throw new Refusal(400, "invalid", "request.form", message);
+  if (!isForm) return;
+  const form = body.toString("utf8");
+  const message = hasSecretField(form)
+    ? "a credential does not go into a form: leave it out, the gateway has one"
+    : unsafeParameter(new URLSearchParams(form), false);
+  if (message !== undefined) throw new Refusal(400, "invalid", "request.form", message);
 }
 
 const FORM = /^\s*application\/x-www-form-urlencoded\b/i;

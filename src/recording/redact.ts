@@ -7,7 +7,7 @@ const SECRET_HEADER =
   /^(?:(?:proxy-)?authorization|cookie|x-goog-(?:api-key|user-project|iam-.+)|x-(?:api-key|auth-token))$/i;
 
 /** Query parameters that carry credentials (Google's "System parameters"), or are between agent and gateway. */
-const SECRET_PARAMETER = /^(?:access_token|oauth_token|key|bqtape_upload)$/i;
+const SECRET_PARAMETER = /^(?:\$?(?:access_token|oauth_token|key)|bqtape_upload)$/i;
 
 /** Whether a header's value must never be stored, or sent on, as the agent sent it. */
 export const isSecretHeader = memoize((name) => SECRET_HEADER.test(name));

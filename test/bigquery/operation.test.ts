@@ -72,6 +72,63 @@ test("nothing is described by a header that Connection keeps from BigQuery", () 
   );
 });
 
+const CHANGE_THE_MEANING = [
+  ...["$httpMethod=DELETE", "%24httpMethod=DELETE", "%24%68ttpMethod=DELETE", "$HTTPMETHOD=DELETE"],
+  ...[
+    "a=b&$alt=media",
+    "$callback=f",
+    "$ct=text/csv",
+    "$httpHeaders=x",
+    "$key=x",
+    "$outputDefaults=true",
+    "$=x",
+  ],
+  ...["$Fields=x", "$PrettyPrint=true"],
+  ...["callback=f", "Callback=f", "alt=media", "alt=json&alt=media", "ALT=media", "%61lt=proto"],
+  ...["uploadType=media", "uploadtype=media", "upload_id=x", "upload_protocol=raw", "uploadProtocol=raw"],
+];
+
+for (const query of CHANGE_THE_MEANING) {
+  test(`?${query} is refused: it would change what the request is`, () => {
+    const description = describe({ method: "GET", target: `${V2}/projects?${query}`, headers: {} });
+    assert.ok(!description.known && description.refusal.status === 400);
+  });
+}
+
+const OF_CLIENTS = [
+  ...["prettyPrint=false", "alt=json", "fields=rows,pageToken", "key=x", "quotaUser=u", "$.xgafv=2"],
+  ...["%24.xgafv=1", "$prettyPrint=false", "$fields=rows", "maxResults=0&timeoutMs=10", "labelFilter=$a"],
+];
+
+for (const query of OF_CLIENTS) {
+  test(`?${query} is described, as clients send it`, () => {
+    assert.equal(operation("GET", `${V2}/projects?${query}`).name, "projects.list");
+  });
+}
+
+const UPLOADS = "/upload/bigquery/v2/projects/p/jobs";
+
+test("an upload has its uploadType and upload_id, spelled as they are, and no other protocol", () => {
+  assert.equal(
+    operation("POST", `${UPLOADS}?uploadType=multipart&alt=json&prettyPrint=false`).upload,
+    "multipart",
+  );
+  assert.equal(operation("PUT", `${UPLOADS}?uploadType=resumable&upload_id=x`).upload, "chunk");
+  const named = `${UPLOADS}?uploadType=resumable&upload_id=x&upload_protocol=resumable`;
+  assert.equal(operation("PUT", named).upload, "chunk");
+  const other = ["uploadType=media&upload_protocol=raw", "uploadType=media&UploadType=resumable"];
+  for (const query of [
+    ...other,
+    "uploadType=resumable&upload_ID=x",
+    "upload_id=x&upload_protocol=raw",
+    "uploadType=resumable&upload_protocol=resumable",
+    "uploadType=media&$alt=media",
+  ]) {
+    const description = describe({ method: "POST", target: `${UPLOADS}?${query}`, headers: {} });
+    assert.ok(!description.known && description.refusal.status === 400, query);
+  }
+});
+
 test("jobs.query tells its SQL, its location and that it is a dry run", () => {
   const body = JSON.stringify({ query: "SELECT 1", dryRun: true, location: "EU" });
   const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));

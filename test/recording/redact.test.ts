@@ -33,7 +33,16 @@ test("repeated headers keep their order, case and number", () => {
   ]);
 });
 
-for (const name of ["access_token", "oauth_token", "key", "ACCESS_TOKEN", "access%5ftoken", "%6bey"]) {
+for (const name of [
+  "access_token",
+  "oauth_token",
+  "key",
+  "ACCESS_TOKEN",
+  "access%5ftoken",
+  "%6bey",
+  "$key",
+  "%24key",
+]) {
   test(`the query parameter ${name} is neither recorded nor sent on`, () => {
     const target = `/path?a=1&${name}=secret&b=%20+`;
     assert.equal(stripSecretParameters(target), "/path?a=1&b=%20+");

@@ -53,7 +53,11 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
     "the body's `Content-Encoding` is not gzip, or the gzip is damaged or too long",
     "send it plain, or as gzip",
   ],
-  "request.form": ["400", "a form's body has a credential among its fields", "leave it out"],
+  "request.form": [
+    "400",
+    "a form's body has a credential among its fields, or what a query must not have",
+    "leave it out",
+  ],
   "request.multipart": [
     "400",
     "an upload is not `multipart/related` with JSON as its first part, or is compressed as a whole",
@@ -148,7 +152,7 @@ export const JOURNAL: Meanings<JournalErrorCode> = {
 export const RULES: Readonly<Record<string, string>> = {
   open: "allows everything that can be described, as there is no policy",
   doors:
-    "denies what is no method of BigQuery's that the gateway knows, or cannot be read: batch requests, Google's MCP server, API discovery, `alt` other than json, `callback`",
+    "denies what is no method of BigQuery's that the gateway knows, or cannot be read: batch requests, Google's MCP server, API discovery, `alt` other than json, `callback`, system parameters (`$…`) but `$fields`, `$prettyPrint` and `$.xgafv`",
   "credential.groups":
     "denies whoever is in no group that `credential.groups` names, where `credential.type` is `none`",
   placeholder: "a request to `oauth2.googleapis.com`, which the gateway answers in Google's place",
