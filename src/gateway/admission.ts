@@ -10,7 +10,7 @@ import type { RelayMeter } from "../metrics/relay-meter.ts";
 import type { Principal, RequestHead, Source } from "../recording/events.ts";
 import { memoize } from "../recording/memoize.ts";
 import type { Recorder } from "../recording/recorder.ts";
-import { fingerprint, redactHeaders } from "../recording/redact.ts";
+import { fingerprint, redactHeaders, redactTarget } from "../recording/redact.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 import type { Connection } from "./connection.ts";
 import { refuseOnSocket } from "./listener.ts";
@@ -160,10 +160,14 @@ export class Admission {
     };
   }
 
-  /** Records what came on the proxy port and was no CONNECT. */
-  noteRefused(socket: Duplex, reason: string, request?: IncomingMessage): void {
-    const refusal = { status: 400, code: "connect.malformed", message: reason } as const;
-    this.#recordRefusal(request, sourceOf(socket as Socket), undefined, refusal);
+  /** Records what came on the proxy port and was no CONNECT: nobody has said who asks, so of many only the first. */
+  noteRefused(socket: Duplex, message: string, request?: IncomingMessage): void {
+    const source = sourceOf(socket as Socket);
+    const refused = { source, userAgent: request?.headers["user-agent"], reason: "malformed" } as const;
+    this.#meter.metrics.identitiesRefused.inc({ reason: refused.reason });
+    this.#refused.note(refused, () =>
+      this.#recordRefusal(request, source, undefined, { status: 400, code: "connect.malformed", message }),
+    );
   }
 
   /** Records what came inside a tunnel and could not be served. */
@@ -212,7 +216,7 @@ export class Admission {
       refused: {
         ...(identified !== undefined && { user: identified.principal.user }),
         source,
-        request: request === undefined ? UNREADABLE : connectHead(request),
+        request: headOf(request, identified !== undefined),
       },
     });
   }
@@ -240,6 +244,9 @@ const SECRETS_KEPT = 4;
 /** Milliseconds to tell an agent that its session is over before its connections are cut. */
 const OVER_LINGER = 250;
 
+/** Characters that are recorded of what a stranger asked for. */
+const STRANGERS_TARGET = 512;
+
 /** The head of a request that could not be parsed. */
 export const UNREADABLE: RequestHead = {
   method: "",
@@ -259,6 +266,17 @@ export function connectHead(request: IncomingMessage): RequestHead {
     httpVersion: request.httpVersion,
     headers: redactHeaders(request.rawHeaders),
   };
+}
+
+function headOf(request: IncomingMessage | undefined, identified: boolean): RequestHead {
+  if (request === undefined) return UNREADABLE;
+  return identified ? connectHead(request) : strangersHead(request);
+}
+
+/** Whoever is not known does not fill the journal with 32 KiB of headers. */
+function strangersHead({ method = "", url = "", httpVersion }: IncomingMessage): RequestHead {
+  const target = redactTarget(url.slice(0, STRANGERS_TARGET)).slice(0, STRANGERS_TARGET);
+  return { method, authority: target, target, httpVersion, headers: [] };
 }
 
 function isAllowed({ host, port }: Authority, allowed: string): boolean {

@@ -32,7 +32,8 @@ export class RefusedIdentities {
     this.#timer = setInterval(() => this.#flush(Date.now()), 1_000).unref();
   }
 
-  note(refused: Refused): void {
+  /** @param first records the first one in another way than as an identity that was refused. */
+  note(refused: Refused, first = (): void => this.#write(refused, 0)): void {
     const key = sourceKey(refused.source.address);
     const known =
       this.#sources.get(key) ?? (this.#sources.size < MAX_SOURCES ? undefined : this.#sources.get(""));
@@ -43,7 +44,7 @@ export class RefusedIdentities {
     }
     const own = this.#sources.size < MAX_SOURCES ? key : "";
     this.#sources.set(own, { until: Date.now() + WINDOW, suppressed: 0, last: refused });
-    this.#write(refused, 0);
+    first();
   }
 
   /** Tells what was not told yet. */

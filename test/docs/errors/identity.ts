@@ -33,7 +33,10 @@ export const IDENTITY: Meanings<(typeof IDENTITY_REASONS)[number]> = {
     "a token, or a request's head, is longer than is read",
     "fewer groups in the token; a session token instead of the ID token",
   ],
-  malformed: ["what came is no JWT, or one that cannot be read", OTHER_TOKEN],
+  malformed: [
+    "what came is no JWT, or one that cannot be read; on the proxy's port also what is no CONNECT, of which the first is recorded as `connect.malformed`",
+    OTHER_TOKEN,
+  ],
   "unknown-issuer": [
     "the token's `iss` is none of `identity.oidc`, or it is of a type that proves nobody",
     "write `issuer` exactly as the tokens have it",
