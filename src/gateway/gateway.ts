@@ -91,12 +91,11 @@ export class Gateway {
         this.#serve(connection, new Http1Agent(request, response, bounds, limits));
       },
       refuse: (socket, reason, request) => {
-        // As on the bare port: behind a refusal comes nothing.
-        if (this.#refused.has(socket)) return;
-        this.#refused.add(socket);
-        const connection = this.#connections.get(socket as Socket);
-        if (connection !== undefined) this.#admission.noteRefusedInside(connection, reason, request);
-        refuseOnSocket(socket, 400, reason);
+        if (this.#noteRefused(socket, reason, request)) refuseOnSocket(socket, 400, reason);
+      },
+      cut: (socket, reason, request) => {
+        this.#noteRefused(socket, reason, request);
+        socket.destroy();
       },
     });
   }
@@ -138,6 +137,15 @@ export class Gateway {
     this.#granted.set(request, connection);
     if (connection.route === "tunnel") void this.#dial(connection, request, socket, next);
     else next();
+  }
+
+  /** Whether it was the first on its connection: as on the bare port, behind a refusal comes nothing. */
+  #noteRefused(socket: Duplex, reason: string, request?: IncomingMessage): boolean {
+    if (this.#refused.has(socket)) return false;
+    this.#refused.add(socket);
+    const connection = this.#connections.get(socket as Socket);
+    if (connection !== undefined) this.#admission.noteRefusedInside(connection, reason, request);
+    return true;
   }
 
   #serve(connection: Connection, agent: AgentSide): void {

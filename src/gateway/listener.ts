@@ -36,7 +36,9 @@ export class InterceptingProxy extends MitmProxy {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
-    this.#server.on("connect", (request, socket, head) => this._onHttpServerConnect(request, socket, head));
+    this.#server.on("connect", (request, socket, head) => {
+      if (!this.#refused.has(socket)) this._onHttpServerConnect(request, socket, head);
+    });
     this.#server.on("request", (request) => this._onHttpServerRequest(false, request));
     this.#server.on("upgrade", (request, socket) =>
       this.#refuse(socket, "upgrades are not served here", request),
@@ -129,7 +131,10 @@ export function refuseOnSocket(
     "Connection: close",
   ];
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
-  // What still comes is thrown away: a socket that is closed over it would be reset, and the answer lost with it.
+  // What still comes is thrown away: a socket that is closed over it would be reset, and the answer lost with it. A listener
+  // of one's own takes a socket from Node's parser, which would go on making requests of that, and keep them.
+  socket.on("data", () => undefined);
+  socket.removeAllListeners("data");
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), REFUSAL_LINGER);
   socket.once("close", () => clearTimeout(timer));
