@@ -1,33 +1,17 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { hold } from "../../../src/archive/retention/holds.ts";
-import { Sweep, type SweepOptions } from "../../../src/archive/retention/sweep.ts";
-import { ArchiveStore } from "../../../src/archive/store.ts";
 import { tapeLines } from "../../../src/archive/tape/write.ts";
 import { noticesOf } from "../../../src/archive/verify/destroyed.ts";
-import { ArchiveVerifier } from "../../../src/archive/verify/verify-archive.ts";
 import { verifyTape } from "../../../src/archive/verify/verify-tape.ts";
 import { archiveSchema } from "../../../src/config/archive.ts";
-import { archiveFile } from "../../../src/config/paths.ts";
-import type { Chain } from "../../../src/recording/chain.ts";
-import { temporaryDirectory } from "../../support/temporary.ts";
-import {
-  type ExchangeOptions,
-  gatewayStarted,
-  HandWrittenJournal,
-  ingestAll,
-  look,
-  query,
-  refusal,
-  sessionStarted,
-} from "../support.ts";
-import { bodySummary, newKey, Recording, tapeFile } from "./recordings.ts";
+import { look, refusal } from "../support.ts";
+import { RecordedArchive } from "./recorded-archive.ts";
+import { tapeFile } from "./recordings.ts";
 
 const limit = { timeout: 60_000 };
 const DAY = 86_400_000;
 const NOW = Date.now();
-const key = newKey();
 
 /** Of a session and a day: more than one step of a sweep takes. */
 const EXCHANGES = 120;
@@ -36,127 +20,30 @@ function retentionOf(retention: unknown) {
   return archiveSchema.parse({ retention }).retention;
 }
 
-/** A gateway's recording and its archive, day by day. */
-class Recorded {
-  readonly dataDir = temporaryDirectory();
-  readonly #journal = new HandWrittenJournal(this.dataDir);
-  readonly #recording = new Recording();
-  readonly #chains = new Map<string, Chain>();
-  readonly #own = this.#recording.chain(undefined);
-  #written = 0;
-
-  /** Whose checkpoints and records of itself are so many days old. */
-  day(age: number, sessions: readonly string[]): this {
-    const time = NOW - age * DAY;
-    const recording = this.#recording;
-    recording.event(this.#own, age === 100 ? gatewayStarted("run", time) : refusal(time));
-    const heads = sessions.map((session) => {
-      const known = this.#chains.get(session);
-      const chain = known ?? recording.chain(session);
-      this.#chains.set(session, chain);
-      if (known === undefined) recording.event(chain, sessionStarted(session, "alice", time));
-      for (let index = 0; index < EXCHANGES; index++) this.#exchange(chain, { session, time: time + index });
-      this.#sign(chain, time + 1_000);
-      return chain.head;
-    });
-    this.#sign(this.#own, time + 2_000, heads);
-    return this.#ingest();
+/** A day, so many days ago, of one gateway and some sessions. */
+function day(archive: RecordedArchive, age: number, sessions: readonly string[]): RecordedArchive {
+  const time = NOW - age * DAY;
+  const gateway = archive.gateway();
+  if (age === 100) gateway.start(time);
+  else gateway.event(refusal(time));
+  for (const session of sessions) {
+    for (let index = 0; index < EXCHANGES; index++) archive.exchange({ session, time: time + index });
   }
-
-  #ingest(): this {
-    const recording = this.#recording;
-    for (const record of recording.records.slice(this.#written)) {
-      if (record.kind === "body") this.#journal.chunk(record.chunk);
-      else this.#journal.events(record.event);
-    }
-    this.#written = recording.records.length;
-    ingestAll(this.dataDir, this.#journal);
-    return this;
-  }
-
-  /** A statement that one session begins and another reads on, each on its own day. */
-  shared(first: number, second: number): this {
-    const page = { name: "jobs.getQueryResults", job: "job_1" };
-    const parts: [string, number, Partial<ExchangeOptions>][] = [
-      ["first", first, {}],
-      [
-        "second",
-        second,
-        { operation: page, request: "", target: "/bigquery/v2/projects/shop-project/queries/job_1" },
-      ],
-    ];
-    for (const [session, age, options] of parts) {
-      const chain = this.#recording.chain(session);
-      this.#recording.event(chain, sessionStarted(session, "alice", NOW - age * DAY));
-      this.#exchange(chain, { session, time: NOW - age * DAY, ...options });
-    }
-    return this.#ingest();
-  }
-
-  sweep(options: SweepOptions, meanwhile?: (store: ArchiveStore, steps: number) => boolean): number {
-    const store = new ArchiveStore(archiveFile(this.dataDir));
-    let steps = 0;
-    try {
-      const sweep = new Sweep(store, { now: NOW, signer: key, ...options });
-      while (sweep.step()) {
-        steps += 1;
-        if (meanwhile?.(store, steps) === false) break;
-      }
-    } finally {
-      store.close();
-    }
-    return steps;
-  }
-
-  /** What is wrong, of all sessions that anything knows. */
-  problems(): string[] {
-    return look(this.dataDir, (search) => {
-      const verifier = new ArchiveVerifier(search, [key.jwk]);
-      const names = new Set([...verifier.known, ...search.unlisted()]);
-      for (const { id } of search.sessions()) names.add(id);
-      const verdicts = [verifier.own, ...[...names].map((name) => verifier.session(name))];
-      return verdicts.flatMap(({ session, problems }) =>
-        problems.map(({ kind, message }) => `${session}: ${kind}: ${message}`),
-      );
-    });
-  }
-
-  /** Changes the archive behind its back. */
-  tamper(sql: string): this {
-    const database = new DatabaseSync(archiveFile(this.dataDir));
-    database.exec(sql);
-    database.close();
-    return this;
-  }
-
-  #exchange(chain: Chain, options: ExchangeOptions): void {
-    const { requested, completed, request, response } = query(options);
-    const recording = this.#recording;
-    recording.event(chain, requested);
-    recording.body(requested.exchange, "request", request, 1_000);
-    recording.body(requested.exchange, "response", response, 1_000);
-    const answered = { ...bodySummary(response, 1_000), headers: completed.response.headers };
-    recording.event(chain, { ...completed, request: bodySummary(request, 1_000), response: answered });
-  }
-
-  #sign(chain: Chain, time: number, heads?: Chain["head"][]): void {
-    const real = Date.now;
-    Date.now = () => time;
-    try {
-      this.#recording.sign(chain, key, false, heads);
-    } finally {
-      Date.now = real;
-    }
-  }
+  gateway.sign(archive.key, time + 2_000);
+  return archive.ingest();
 }
 
 /** Two sessions that are old and one that is not. */
-function recorded(): Recorded {
-  return new Recorded().day(100, ["old"]).day(95, ["older"]).day(50, ["young"]).day(1, ["young"]);
+function recorded(): RecordedArchive {
+  const archive = new RecordedArchive();
+  day(archive, 100, ["old"]);
+  day(archive, 95, ["older"]);
+  day(archive, 50, ["young"]);
+  return day(archive, 1, ["young"]);
 }
 
-const SESSIONS = { retention: retentionOf("90d") };
-const BODIES = { retention: retentionOf({ events: "400d", bodies: "90d" }) };
+const SESSIONS = { now: NOW, retention: retentionOf("90d") };
+const BODIES = { now: NOW, retention: retentionOf({ events: "400d", bodies: "90d" }) };
 
 test("what was retired is not missed", limit, () => {
   const archive = recorded();
@@ -176,7 +63,7 @@ test(
   limit,
   () => {
     const archive = recorded();
-    archive.sweep({ maxBytes: 1 });
+    archive.sweep({ now: NOW, maxBytes: 1 });
     assert.deepEqual(archive.problems(), []);
   },
 );
@@ -196,7 +83,7 @@ for (const [what, options] of [
         archive.sweep(options, (_, done) => done < cut);
         assert.deepEqual(archive.problems(), [], `behind step ${cut} of ${steps}`);
         // Whatever rule it was, it may be gone.
-        archive.sweep({});
+        archive.sweep({ now: NOW });
         assert.deepEqual(archive.problems(), [], `brought to its end from step ${cut}`);
       }
     },
@@ -220,7 +107,7 @@ test("a session cannot be held once a part of it has gone", limit, () => {
 test("a session that goes on behind its retirement is proven from there on", limit, () => {
   const archive = recorded();
   archive.sweep({ ...SESSIONS, now: NOW - DAY });
-  archive.day(0.5, ["old"]);
+  day(archive, 0.5, ["old"]);
   assert.deepEqual(archive.problems(), []);
   archive.tamper("DELETE FROM blocks WHERE scope = 'old'");
   assert.match(archive.problems().join("\n"), /old: (removed|missing-end)/);
@@ -246,7 +133,7 @@ for (const [how, sql] of [
 ] as const) {
   test(`what was retired is missed when its notice ${how}`, limit, () => {
     const archive = recorded();
-    archive.sweep({ maxBytes: 1 });
+    archive.sweep({ now: NOW, maxBytes: 1 });
     assert.match(archive.tamper(sql).problems().join("\n"), /older: removed/);
   });
 }
@@ -256,7 +143,12 @@ test("a statement that a retired session had a part in is not called changed", l
     [100, 50],
     [50, 100],
   ] as const) {
-    const archive = new Recorded().shared(first, second);
+    const archive = new RecordedArchive();
+    const operation = { name: "jobs.getQueryResults", job: "job_1" };
+    const target = "/bigquery/v2/projects/shop-project/queries/job_1";
+    archive.exchange({ session: "first", time: NOW - first * DAY });
+    archive.exchange({ session: "second", time: NOW - second * DAY, operation, target, request: "" });
+    archive.ingest();
     const { dataDir } = archive;
     const [statement] = look(dataDir, (search) => search.statements({}));
     assert.equal(statement?.exchanges, 2);
@@ -273,9 +165,9 @@ test("a tape of what is left brings along what says why there is no more", limit
   archive.sweep(BODIES);
   const lines = look(archive.dataDir, (search) => {
     const notices = [...noticesOf("old", search.notices())];
-    return [...tapeLines("old", search.records("old"), { ...key, keys: [key.jwk] }, notices)];
+    return [...tapeLines("old", search.records("old"), { ...archive.key, keys: [archive.key.jwk] }, notices)];
   });
-  const { problems, notes } = verifyTape(tapeFile(lines.map((line) => Buffer.from(line))), [key.jwk]);
+  const { problems, notes } = verifyTape(tapeFile(lines.map((line) => Buffer.from(line))), [archive.key.jwk]);
   assert.deepEqual(problems, []);
   assert.ok(notes.some(({ kind }) => kind === "forgotten"));
 });
