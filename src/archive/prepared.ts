@@ -93,16 +93,18 @@ export function prepare(database: DatabaseSync) {
          columns_text = coalesce(columns_text, ?13), result_table = coalesce(result_table, ?14)
        WHERE id = ?1`,
     ),
+    // A session's own comes first: whoever asks for a job of another's name must not draw its pages to themselves.
     statementOfJob: database.prepare(
-      `SELECT id FROM exchanges WHERE job = ?1 AND statement = id AND coalesce(job_project, project, ?2) = ?2
-       ORDER BY time DESC LIMIT 1`,
+      `SELECT id, session, time FROM exchanges WHERE job = ?1 AND statement = id AND coalesce(job_project, project, ?2) = ?2
+       ORDER BY session IS ?3 DESC, time DESC, id DESC LIMIT 1`,
     ),
     statementOfResult: database.prepare(
-      "SELECT id FROM exchanges WHERE result_table = ? AND statement = id ORDER BY time DESC LIMIT 1",
+      `SELECT id FROM exchanges WHERE result_table = ?1 AND statement = id
+       ORDER BY session IS ?2 DESC, time DESC, id DESC LIMIT 1`,
     ),
     statementOfTable: database.prepare(
       `SELECT id FROM exchanges WHERE table_name = ? AND dataset = ? AND session = ? AND operation = ? AND statement = id
-       ORDER BY time DESC LIMIT 1`,
+       ORDER BY time DESC, id DESC LIMIT 1`,
     ),
     arrived: database.prepare("SELECT chunks FROM arrivals WHERE exchange = ? AND direction = ?"),
     arrive: database.prepare(

@@ -160,7 +160,7 @@ export class ArchiveSearch {
   *records(session: string): Generator<JournalRecord> {
     if (this.#blocks === undefined) return;
     if (!this.isTold) {
-      yield* this.#blocks.records(session);
+      yield* this.#inJournalOrder(session);
       return;
     }
     for (const record of this.#blocks.records(session)) {
@@ -170,6 +170,16 @@ export class ArchiveSearch {
         for (const direction of ["request", "response"] as const)
           yield* this.#chunks(event.exchange, direction);
       }
+      yield record;
+    }
+  }
+
+  /** A refusal's body stands in front of its event: when it came to the archive nobody knew yet whose it is. */
+  *#inJournalOrder(session: string): Generator<JournalRecord> {
+    if (this.#blocks === undefined) return;
+    for (const record of this.#blocks.records(session)) {
+      if (record.kind === "event" && record.event.type === "exchange.denied")
+        yield* this.#blocks.records(record.event.exchange);
       yield record;
     }
   }

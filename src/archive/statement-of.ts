@@ -13,7 +13,7 @@ const READS: Readonly<Record<string, { begins: string; goesOn: (target: string) 
   "storage.SplitReadStream": { begins: "storage.CreateReadSession", goesOn: () => true },
 };
 
-type Asking = Pick<ExchangeRequested, "exchange" | "session" | "operation" | "request">;
+type Asking = Pick<ExchangeRequested, "exchange" | "session" | "time" | "operation" | "request">;
 
 /**
  * The exchange that began the statement that another belongs to: itself, or an earlier one whose job or result it asks for.
@@ -31,11 +31,30 @@ export function statementOf(
   if (BEGINS.has(name)) return exchange;
   if (!OF_JOB.has(name)) return statementOfRead(prepared, asking);
   if (job === undefined) return undefined;
-  const found = prepared.statementOfJob.get(job, operation.project ?? "")?.id;
-  if (typeof found === "string") return found;
-  for (const { event } of begun)
-    if (event.operation.job === job && BEGINS.has(event.operation.name)) return event.exchange;
-  return undefined;
+  const written = prepared.statementOfJob.get(job, operation.project ?? "", asking.session);
+  let found = written && {
+    id: String(written.id),
+    isOwn: written.session === asking.session,
+    time: Number(written.time),
+  };
+  for (const { event } of begun) {
+    if (event.operation.job !== job || !BEGINS.has(event.operation.name)) continue;
+    const other = { id: event.exchange, isOwn: event.session === asking.session, time: event.time };
+    if (found === undefined || isRather(other, found)) found = other;
+  }
+  return found?.id;
+}
+
+interface Begun {
+  readonly id: string;
+  readonly isOwn: boolean;
+  readonly time: number;
+}
+
+/** In the order that the archive is asked in, wherever a batch ends. */
+function isRather(a: Begun, b: Begun): boolean {
+  if (a.isOwn !== b.isOwn) return a.isOwn;
+  return a.time === b.time ? a.id > b.id : a.time > b.time;
 }
 
 function statementOfRead(prepared: Prepared, asking: Asking): string | undefined {
@@ -43,7 +62,7 @@ function statementOfRead(prepared: Prepared, asking: Asking): string | undefined
   const { name, project = "", dataset, table } = operation;
   const read = Object.hasOwn(READS, name) ? READS[name] : undefined;
   if (read === undefined || dataset === undefined || table === undefined) return undefined;
-  const ofResult = prepared.statementOfResult.get(`${project}.${dataset}.${table}`)?.id;
+  const ofResult = prepared.statementOfResult.get(`${project}.${dataset}.${table}`, session)?.id;
   if (typeof ofResult === "string") return ofResult;
   if (!read.goesOn(request.target)) return exchange;
   const begun = prepared.statementOfTable.get(table, dataset, session, read.begins)?.id;

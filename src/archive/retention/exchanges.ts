@@ -6,6 +6,14 @@ import type { MayGoOn } from "./redact.ts";
 
 const TEXTS = ["sql_text", "answer_text", "columns_text"] as const;
 
+/** What began before a time, in milliseconds since the Unix epoch, and lies in front of a block. */
+interface Older {
+  readonly time: number;
+  readonly block: number;
+}
+
+const ALL: Older = { time: Number.POSITIVE_INFINITY, block: Number.POSITIVE_INFINITY };
+
 /**
  * Takes from the exchanges' rows of one session what they quote of bodies, or removes the rows, in one pass over as many calls
  * as it takes. Only within transactions, none of which is rolled back.
@@ -33,7 +41,8 @@ export class Exchanges {
     const next = (which: string) =>
       database.prepare(
         `SELECT rowid, id, time, statement, ${TEXTS.join(", ")} FROM exchanges
-         WHERE session IS ?1 AND (time, rowid) > (?2, ?3) AND time < ?4 AND ${which}
+         WHERE session IS ?1 AND (time, rowid) > (?2, ?3) AND time < ?4 AND coalesce(last_block, first_block, 0) < ?5
+           AND ${which}
          ORDER BY time, rowid LIMIT 1`,
       );
     this.#all = next("TRUE");
@@ -61,14 +70,18 @@ export class Exchanges {
 
   /** Leaves the rows of a session without texts, and its exchanges without the bodies that came before their beginnings. */
   empty(session: string, mayGoOn: MayGoOn): boolean {
-    return this.#each(this.#telling, session, Number.POSITIVE_INFINITY, mayGoOn, (row) => {
+    return this.#each(this.#telling, session, ALL, mayGoOn, (row) => {
       this.#empty.run(Number(row.rowid));
     });
   }
 
-  /** Removes the rows of a session, or of what has none (null) and began before a time, with all that belongs to them. */
-  remove(session: string | null, mayGoOn: MayGoOn, before = Number.POSITIVE_INFINITY): boolean {
-    return this.#each(this.#all, session, before, mayGoOn, (row) => {
+  /**
+   * Removes the rows of a session, or of what has none (null), with all that belongs to them. Default: all.
+   *
+   * @param older those that began before a time, and whose records lie in front of a block.
+   */
+  remove(session: string | null, mayGoOn: MayGoOn, older: Older = ALL): boolean {
+    return this.#each(this.#all, session, older, mayGoOn, (row) => {
       this.#remove.run(Number(row.rowid));
       this.#removeArrivals.run(String(row.id));
       const { id, statement } = row;
@@ -80,13 +93,13 @@ export class Exchanges {
   #each(
     next: StatementSync,
     session: string | null,
-    before: number,
+    { time: before, block }: Older,
     mayGoOn: MayGoOn,
     change: (row: Row) => void,
   ): boolean {
     for (;;) {
       const { time, rowid } = this.#passed;
-      const row = next.get(session, time, rowid, before);
+      const row = next.get(session, time, rowid, before, block);
       if (row === undefined) return true;
       this.#passed = { time: Number(row.time), rowid: Number(row.rowid) };
       change(row);

@@ -36,7 +36,12 @@ export class OwnRetirement {
     const { before } = this.#options;
     if (!this.#removeBlocks(keeping, mayGoOn)) return false;
     this.#exchanges ??= new Exchanges(keeping);
-    if (!this.#exchanges.remove(null, mayGoOn, before)) return false;
+    // As long as an event is there its body has to be.
+    const left = keeping.database
+      .prepare("SELECT min(id) AS id FROM blocks WHERE scope = ?")
+      .get(NO_SESSION)?.id;
+    const block = left === null ? Number.POSITIVE_INFINITY : Number(left);
+    if (!this.#exchanges.remove(null, mayGoOn, { time: before, block })) return false;
     const removeRefused = keeping.database.prepare(
       `DELETE FROM refused_identities WHERE (journal, position) IN
          (SELECT journal, position FROM refused_identities WHERE time < ? LIMIT ${SOME})`,
