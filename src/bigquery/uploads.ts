@@ -71,44 +71,6 @@ export function describeUpload(
   return refuse(400, "invalid", "uploadType is media, multipart or resumable");
 }
 
-/**
- * - `part`: the first part, which is the JSON;
- * - `more`: its end has not come yet;
- * - `malformed`: this is no multipart/related with JSON first.
- */
-export type Metadata =
-  | { readonly state: "part"; readonly json: Buffer }
-  | { readonly state: "more" }
-  | { readonly state: "malformed" };
-
-const BOUNDARY = /^multipart\/related\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s";]{1,70}))\s*(?:;|$)/i;
-const HEADERS_END = Buffer.from("\r\n\r\n");
-/** Bytes of a part's headers at most. */
-const MAX_PART_HEADERS = 4096;
-
-/** Finds the first part of a multipart upload (RFC 2387) in its beginning. Strict: who reads otherwise reads other JSON. */
-export function multipartMetadata(beginning: Buffer, contentType: string | undefined): Metadata {
-  const [, quoted, plain] = BOUNDARY.exec(contentType ?? "") ?? [];
-  const boundary = quoted ?? plain;
-  if (boundary === undefined) return { state: "malformed" };
-  const open = Buffer.from(`--${boundary}\r\n`, "latin1");
-  // A line break may come before the first boundary (RFC 2046, section 5.1.1), other preambles may not.
-  const from = beginning.subarray(0, 2).equals(HEADERS_END.subarray(0, 2)) ? 2 : 0;
-  const opening = beginning.subarray(from, from + open.length);
-  if (!open.subarray(0, opening.length).equals(opening)) return { state: "malformed" };
-  const headersAt = from + open.length;
-  const headersEnd = beginning.indexOf(HEADERS_END, headersAt);
-  if (headersEnd < 0)
-    return { state: beginning.length > headersAt + MAX_PART_HEADERS ? "malformed" : "more" };
-  const headers = beginning.toString("latin1", headersAt, headersEnd);
-  if (!/^content-type:\s*application\/json\s*(?:;|$)/im.test(headers)) return { state: "malformed" };
-  if (/^content-(?:transfer-)?encoding:(?!\s*(?:binary|[78]bit)\s*$)/im.test(headers))
-    return { state: "malformed" };
-  const json = headersEnd + HEADERS_END.length;
-  const end = beginning.indexOf(Buffer.from(`\r\n--${boundary}`, "latin1"), json);
-  return end < 0 ? { state: "more" } : { state: "part", json: beginning.subarray(json, end) };
-}
-
 /** Query parameter by which the gateway knows its own addresses again; it goes no further. */
 export const UPLOAD_TAG = "bqtape_upload";
 /** Bytes of a tag. */

@@ -1,4 +1,6 @@
+import { refuse } from "../bigquery/description.ts";
 import { isStorageHost } from "../bigquery/hosts.ts";
+import { multipartMetadata } from "../bigquery/multipart.ts";
 import {
   type Description,
   describe,
@@ -11,7 +13,7 @@ import { AppendWatch } from "../bigquery/storage-append.ts";
 import { firstMessage, firstMessageLength, MESSAGE_PREFIX } from "../bigquery/storage-framing.ts";
 import { describeMessage, describeStorage, tableOfWriteStream } from "../bigquery/storage-methods.ts";
 import type { ReadSessions } from "../bigquery/storage-sessions.ts";
-import { multipartMetadata, type ResumableUploads } from "../bigquery/uploads.ts";
+import type { ResumableUploads } from "../bigquery/uploads.ts";
 import { hasSecretField } from "../recording/redact.ts";
 import type { AgentRequest, AgentSide } from "./agent.ts";
 import { isSameHost } from "./authority.ts";
@@ -69,7 +71,9 @@ export async function receive(
 }
 
 function describeHead({ authority }: Connection, { request }: AgentSide): Description {
-  const { method, target, headers, grpc } = request;
+  const { method, target, headers, rawHeaders, grpc } = request;
+  // Here the first is looked at, BigQuery may look at the last.
+  if (isRepeated(rawHeaders, "content-type")) return refuse(400, "invalid", "Content-Type is given once");
   const storage = isStorageHost(authority.host);
   if (grpc && storage) return describeStorage(method, target);
   if (grpc || storage) {
@@ -77,6 +81,14 @@ function describeHead({ authority }: Connection, { request }: AgentSide): Descri
     throw new Refusal(403, "accessDenied", "request.protocol", message);
   }
   return describe({ method, target, headers });
+}
+
+function isRepeated(raw: readonly string[], wanted: string): boolean {
+  let count = 0;
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]?.length === wanted.length && raw[index]?.toLowerCase() === wanted) count += 1;
+  }
+  return count > 1;
 }
 
 async function receiveJson(
@@ -151,7 +163,8 @@ async function receiveMultipart(
   );
   const found = metadata(body);
   if (found.state !== "part") {
-    const message = "a multipart upload is multipart/related with JSON as its first part, not compressed";
+    const message =
+      "a multipart upload is multipart/related with JSON as its first part, not compressed, and can be read in one way only";
     throw new Refusal(400, "invalid", "request.multipart", message);
   }
   return { description: describeBody(operation, found.json), body, more: !last };

@@ -82,6 +82,8 @@ test("plain HTTP through the proxy port is refused: it is no open proxy", OPTION
 const FORM = { "x-http-method-override": "GET", "content-type": "application/x-www-form-urlencoded" };
 /** A body that a GET has no use for. */
 const GET_FORM = { "content-type": "application/x-www-form-urlencoded", "content-length": "5" };
+/** Which of them BigQuery reads is not known. */
+const TWO_TYPES = { "content-type": ["application/json", "multipart/mixed; boundary=x"] };
 const GZIP_FORM = { ...FORM, "content-encoding": "gzip" };
 
 /** A job id that fits into a body and into no event. */
@@ -108,6 +110,7 @@ const REFUSED: readonly (readonly [request: Parameters<typeof ask>[1], status: n
     "invalid",
   ],
   [{ path: "/bigquery/v2/projects", headers: { "x-http-method-override": "DELETE" } }, 400, "invalid"],
+  [{ path: "/bigquery/v2/projects/p/queries", headers: TWO_TYPES, body: "{}" }, 400, "invalid"],
   [{ path: "/bigquery/v2/projects", headers: FORM, body: "maxResults=1&access_token=x" }, 400, "invalid"],
   [{ path: "/bigquery/v2/projects?a=b", headers: FORM, body: "access%5Ftoken=x" }, 400, "invalid"],
   [{ path: "/bigquery/v2/projects?%24httpMethod=DELETE" }, 400, "invalid"],

@@ -4,7 +4,14 @@ import { request as httpsRequest } from "node:https";
 import { test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { BIGQUERY_HOST } from "../../src/bigquery/hosts.ts";
-import { ask, connect, type GatewayUnderTest, gatewayUnderTest, testConfig } from "../support/gateway.ts";
+import {
+  type AgentRequest,
+  ask,
+  connect,
+  type GatewayUnderTest,
+  gatewayUnderTest,
+  testConfig,
+} from "../support/gateway.ts";
 import { ask2, openHttp2 } from "../support/http2.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { startUpstream } from "../support/upstream.ts";
@@ -82,7 +89,11 @@ test("a multipart upload over HTTP/2 passes too", OPTIONS, async (t) => {
   assert.ok(seen[0]?.body.equals(body));
 });
 
-const MALFORMED: readonly (readonly [what: string, headers: Record<string, string>, body: Buffer])[] = [
+const MALFORMED: readonly (readonly [
+  what: string,
+  headers: NonNullable<AgentRequest["headers"]>,
+  body: Buffer,
+])[] = [
   ["without a boundary", { "content-type": "multipart/related" }, multipart(LOAD, Buffer.from("x"))],
   ["whose first part is not JSON", MULTIPART, multipart(LOAD, Buffer.from("x"), "text/csv")],
   [
@@ -92,14 +103,26 @@ const MALFORMED: readonly (readonly [what: string, headers: Record<string, strin
   ],
   ["that is compressed", { ...MULTIPART, "content-encoding": "gzip" }, multipart(LOAD, Buffer.from("x"))],
   ["whose JSON is none", MULTIPART, multipart("{", Buffer.from("x"))],
+  [
+    "with two Content-Types",
+    { "content-type": [MULTIPART["content-type"], "multipart/related; boundary=other"] },
+    multipart(LOAD, Buffer.from("x")),
+  ],
+  [
+    "with two boundaries",
+    { "content-type": `${MULTIPART["content-type"]}; boundary=other` },
+    multipart(LOAD, Buffer.from("x")),
+  ],
+  ["with a bare LF in its head", MULTIPART, multipart(LOAD, Buffer.from("x"), "application/json\nX-A: 1")],
 ];
 
 for (const [what, headers, body] of MALFORMED) {
   test(`a multipart upload ${what} is refused and not forwarded`, OPTIONS, async (t) => {
-    const { seen, target } = await uploading(t);
+    const { gateway, seen, target } = await uploading(t);
     const answer = await ask(target, { path: `${JOBS}?uploadType=multipart`, headers, body });
     assert.equal(answer.status, 400);
     assert.deepEqual(seen, []);
+    assert.equal((await gateway.exchanges())[0]?.outcome, "denied");
   });
 }
 

@@ -60,7 +60,7 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
   ],
   "request.multipart": [
     "400",
-    "an upload is not `multipart/related` with JSON as its first part, or is compressed as a whole",
+    "an upload is not `multipart/related` with JSON as its first part, is compressed as a whole, or could be read in another way (two boundaries, a bare line feed)",
     "mend the client",
   ],
   "request.upload": [
