@@ -32,6 +32,8 @@ export function describe({ method, target, headers }: RequestLine): Description 
   if (hidesHeader(headers.connection)) {
     return refuse(400, "invalid", "Connection names a header by which a request is described: leave it out");
   }
+  // It has no fragment (RFC 9112, section 3.2): to one reader it ends there, to another it goes on.
+  if (target.includes("#")) return refuse(400, "invalid", "a request target has no #: send it as %23");
   const [path = "", query = ""] = splitOnce(target, "?");
   const upload = isUploadPath(path);
   if (!upload && !path.startsWith(PREFIX)) return unknownDoor(path);

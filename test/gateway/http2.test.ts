@@ -79,6 +79,54 @@ for (const [headers, status] of HOSTS) {
   });
 }
 
+test("a :path with a fragment is refused, recorded, and not forwarded", OPTIONS, async (t) => {
+  const seen: unknown[] = [];
+  const { gateway, agent } = await agentOf(t, (request, response) => {
+    seen.push(request.url);
+    response.end("{}");
+  });
+  const answer = await ask2(agent, { ":path": "/bigquery/v2/projects/p#/queries/job" });
+  assert.equal(answer.headers[":status"], 400);
+  assert.deepEqual(seen, []);
+  assert.deepEqual(
+    (await gateway.exchanges()).map(({ outcome }) => outcome),
+    ["denied"],
+  );
+});
+
+test(
+  "a request with two Content-Types over HTTP/2 is refused, recorded, and not forwarded",
+  OPTIONS,
+  async (t) => {
+    const seen: unknown[] = [];
+    const { gateway } = await agentOf(t, (request, response) => {
+      seen.push(request.url);
+      response.end("{}");
+    });
+    const { socket } = await connect(gateway.proxy.port, `${BIGQUERY_HOST}:443`);
+    const secure = tlsConnect({ socket, servername: BIGQUERY_HOST, ca: gateway.ca, ALPNProtocols: ["h2"] });
+    await once(secure, "secureConnect");
+    const fields = [
+      literal(":method", "GET"),
+      literal(":scheme", "https"),
+      literal(":authority", BIGQUERY_HOST),
+      literal(":path", "/bigquery/v2/projects"),
+      literal("content-type", "application/json"),
+      literal("content-type", "multipart/mixed; boundary=x"),
+    ];
+    const request = frame(1, 5, 1, Buffer.concat(fields));
+    // GOAWAY: the connection ends when the request has its answer.
+    secure.write(Buffer.concat([PREFACE, frame(4, 0, 0), request, frame(7, 0, 0, Buffer.alloc(8))]));
+    secure.resume();
+    await once(secure, "close");
+    assert.deepEqual(seen, []);
+    assert.deepEqual(
+      (await gateway.exchanges()).map(({ outcome, status }) => [outcome, status]),
+      [["denied", 400]],
+    );
+  },
+);
+
 test("a CONNECT inside of HTTP/2 is refused, and recorded", OPTIONS, async (t) => {
   const { gateway, agent } = await agentOf(t, (_request, response) => response.end("{}"));
   const stream = agent.request({ ":method": "CONNECT", ":authority": `${BIGQUERY_HOST}:443` });
