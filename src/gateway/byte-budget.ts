@@ -1,12 +1,22 @@
+interface Waiter {
+  readonly bytes: number;
+  readonly session: string;
+  resolve(taken: boolean): void;
+}
+
 /**
  * Bytes held over all exchanges. Streams only count what they hold, and shrink their windows when the budget is
- * {@link tight}; a body that must be held whole waits for its room first. So nobody waits while holding what another
+ * {@link tight}; a body that must be held whole waits for all of its room first. So nobody waits while holding what another
  * waits for.
+ *
+ * A session may reserve as much as it leaves to the others ("dynamic threshold", as switches share their buffers): however
+ * slowly its bodies come, the next session finds room.
  */
 export class ByteBudget {
   readonly #limit: number;
+  readonly #waiting = new Set<Waiter>();
+  readonly #reserved = new Map<string, number>();
   #used = 0;
-  #waiting: { readonly bytes: number; resolve(taken: boolean): void }[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -26,43 +36,57 @@ export class ByteBudget {
     this.#used += bytes;
   }
 
+  give(bytes: number): void {
+    this.#used -= bytes;
+    if (this.#waiting.size > 0) this.#serve();
+  }
+
   /**
    * Resolves when there is room for as many bytes, which are then taken: `true`. More than the whole budget waits for all
    * of it.
    *
    * @param patience milliseconds; then `false`, and nothing is taken.
    */
-  reserve(bytes: number, patience: number): Promise<boolean> {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#used += bytes;
-      return Promise.resolve(true);
-    }
+  reserve(bytes: number, patience: number, session: string): Promise<boolean> {
     return new Promise((resolve) => {
-      const waiter = { bytes, resolve };
       const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((each) => each !== waiter);
+        this.#waiting.delete(waiter);
         resolve(false);
         // It may have stood in the way of smaller ones.
-        this.give(0);
+        this.#serve();
       }, patience);
-      waiter.resolve = (taken) => {
-        clearTimeout(timer);
-        resolve(taken);
+      const waiter: Waiter = {
+        bytes,
+        session,
+        resolve: (taken) => {
+          clearTimeout(timer);
+          resolve(taken);
+        },
       };
-      this.#waiting.push(waiter);
+      this.#waiting.add(waiter);
+      this.#serve();
     });
   }
 
-  give(bytes: number): void {
-    this.#used -= bytes;
-    for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#used += next.bytes;
-      next.resolve(true);
-    }
+  /** Of what was reserved. */
+  giveBack(bytes: number, session: string): void {
+    const left = (this.#reserved.get(session) ?? 0) - bytes;
+    if (left > 0) this.#reserved.set(session, left);
+    else this.#reserved.delete(session);
+    this.give(bytes);
   }
 
-  #fits(bytes: number): boolean {
-    return this.#used + bytes <= this.#limit || this.#used === 0;
+  #serve(): void {
+    for (const waiter of this.#waiting) {
+      const { bytes, session } = waiter;
+      const own = this.#reserved.get(session) ?? 0;
+      // It waits for its own session, and is in nobody's way.
+      if (own > 0 && own + bytes > this.#limit - this.#used - bytes) continue;
+      if (this.#used + bytes > this.#limit && this.#used > 0) return;
+      this.#waiting.delete(waiter);
+      this.#used += bytes;
+      this.#reserved.set(session, own + bytes);
+      waiter.resolve(true);
+    }
   }
 }

@@ -73,7 +73,7 @@ export async function serveExchange(
     traceparent: typeof traceparent === "string" ? traceparent : undefined,
   });
   const waits = new Waits(parts.meter.pauses, recording);
-  const held = new HeldBody(parts.budget, parts.limits, waits);
+  const held = new HeldBody(parts.budget, parts.limits, waits, connection.session);
   const interruption = new Interruption();
   const exchange: Exchange = { parts, connection, agent, recording, held, waits, interruption };
   parts.meter.inFlight += 1;

@@ -9,17 +9,27 @@ import type { Waits } from "./waits.ts";
 /** Looks at a beginning and says how many bytes it takes to look again; no more than there are: that is enough. */
 export type Look = (beginning: Buffer) => number;
 
+/**
+ * Bytes that a body which has room must bring in each `requestIdle`: one that trickles would keep its room from others for
+ * as long as an exchange may last.
+ */
+const LEAST = 1024 * 1024;
+
 /** What is held of a request until its exchange ends; beyond a small body, room for it is taken from the budget first. */
 export class HeldBody {
   readonly #budget: ByteBudget;
   readonly #limits: Limits;
   readonly #waits: Waits;
+  readonly #session: string;
   #reserved = 0;
+  /** When that was, by `performance.now()`. */
+  #since = 0;
 
-  constructor(budget: ByteBudget, limits: Limits, waits: Waits) {
+  constructor(budget: ByteBudget, limits: Limits, waits: Waits, session: string) {
     this.#budget = budget;
     this.#limits = limits;
     this.#waits = waits;
+    this.#session = session;
   }
 
   /** The next part of a body, which is not held. @throws {Refusal} 400 when the agent broke off. */
@@ -48,11 +58,24 @@ export class HeldBody {
   }
 
   release(): void {
-    if (this.#reserved > 0) this.#budget.give(this.#reserved);
-    this.#reserved = 0;
+    this.#keep(0);
   }
 
   async #read(agent: AgentSide, limit: number, look?: Look): Promise<{ body: Buffer; last: boolean }> {
+    const read = await this.#bytes(agent, limit, look);
+    // What was not known before it came may be much less, and a stream holds its beginning for hours.
+    this.#keep(read.body.length);
+    return read;
+  }
+
+  #keep(bytes: number): void {
+    const over = this.#reserved - bytes;
+    if (over <= 0) return;
+    this.#reserved = bytes;
+    this.#budget.giveBack(over, this.#session);
+  }
+
+  async #bytes(agent: AgentSide, limit: number, look?: Look): Promise<{ body: Buffer; last: boolean }> {
     const declared = Number(agent.request.headers["content-length"] ?? 0);
     let chunks: Buffer[] = [];
     let length = 0;
@@ -72,18 +95,24 @@ export class HeldBody {
       }
       if (length > limit || (look !== undefined && needed > limit)) throw tooLong(limit);
       if (part.last) return { body: joined(chunks, length), last: true };
-      if (length > SMALL_BODY && this.#reserved === 0)
-        await this.#reserve(Math.min(declared || limit, limit));
+      if (this.#reserved > 0) this.#mustKeepUp(length);
+      else if (length > SMALL_BODY) await this.#reserve(Math.min(declared || limit, limit));
     }
   }
 
   async #reserve(bytes: number): Promise<void> {
-    if (await this.#budget.reserve(bytes, this.#limits.requestIdle)) {
+    if (await this.#budget.reserve(bytes, this.#limits.requestIdle, this.#session)) {
       this.#reserved = bytes;
+      this.#since = performance.now();
       return;
     }
     const message = "too many large requests are under way; it may be tried again";
     throw new Refusal(503, "backendError", "request.no-room", message);
+  }
+
+  #mustKeepUp(length: number): void {
+    const times = Math.floor((performance.now() - this.#since) / this.#limits.requestIdle);
+    if (length < times * LEAST) brokenOff(new TimeoutError("too little came for too long"));
   }
 }
 

@@ -63,14 +63,30 @@ test("when the budget is used up, every body goes on with a small window", () =>
 
 test("a large request waits for its room, in turn, and gives up when none comes", async () => {
   const budget = new ByteBudget(100);
-  assert.equal(await budget.reserve(80, 1_000), true);
+  assert.equal(await budget.reserve(80, 1_000, "one"), true);
   const order: string[] = [];
-  const late = budget.reserve(90, 10).then((taken) => order.push(`90 ${taken}`));
-  const small = budget.reserve(20, 1_000).then((taken) => order.push(`20 ${taken}`));
+  const late = budget.reserve(90, 10, "two").then((taken) => order.push(`90 ${taken}`));
+  const small = budget.reserve(20, 1_000, "three").then((taken) => order.push(`20 ${taken}`));
   await Promise.all([late, small]);
   assert.deepEqual(order, ["90 false", "20 true"]);
-  budget.give(100);
+  budget.giveBack(80, "one");
+  budget.giveBack(20, "three");
   assert.equal(budget.used, 0);
+});
+
+test("one session's large requests take no more room than they leave to the others", async () => {
+  const budget = new ByteBudget(64);
+  const greedy = [1, 2, 3, 4, 5, 6, 7].map(() => budget.reserve(10, 10, "greedy"));
+  assert.equal(await budget.reserve(10, 1_000, "other"), true);
+  assert.deepEqual(await Promise.all(greedy), [true, true, true, false, false, false, false]);
+});
+
+test("a session that waits for its own requests to end goes on when one has", async () => {
+  const budget = new ByteBudget(64);
+  for (let at = 0; at < 3; at += 1) await budget.reserve(10, 1_000, "greedy");
+  const fourth = budget.reserve(10, 1_000, "greedy");
+  budget.giveBack(10, "greedy");
+  assert.equal(await fourth, true);
 });
 
 test("a session has so many exchanges at a time, and another when one has ended", () => {

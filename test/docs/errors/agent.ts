@@ -75,12 +75,12 @@ export const REFUSALS: Readonly<Record<(typeof REFUSAL_CODES)[number], Answered>
   ],
   "request.no-room": [
     "503",
-    "too many large requests were under way for `limits.totalBytes`",
+    "too many large requests were under way for `limits.totalBytes`: in this session, which leaves as much to others as it takes, or in all",
     "clients try again; raise the limit if it lasts",
   ],
   "request.timeout": [
     "400",
-    "no piece of the request's body came for `limits.requestIdle`",
+    "no piece of the request's body came for `limits.requestIdle`; or, of one that is long and read whole, less than 1 MiB in each",
     "find what holds the client up",
   ],
   "request.aborted": ["400", "the agent broke off in the middle of its request", "look at the agent"],
