@@ -25,6 +25,7 @@ const MAX_HEADER_LIST = 64 * 1024;
 const SESSION_MEMORY = 128;
 
 interface Kept {
+  readonly origin: string;
   readonly session: ClientHttp2Session;
   readonly ready: Promise<void>;
   readonly wide: boolean;
@@ -48,7 +49,8 @@ export interface Lease {
 /** HTTP/2 sessions, shared by all exchanges of an origin; certificates are always verified. */
 export class Http2Sessions {
   readonly #options: { readonly connect: number; readonly trust: SecureContext };
-  readonly #origins = new Map<string, Set<Kept>>();
+  /** Few: each takes a hundred streams. Nothing is left of an origin without one, since agents name regional hosts at will. */
+  readonly #sessions = new Set<Kept>();
   #wide = 0;
 
   constructor(options: { readonly connect: number; readonly trust: SecureContext }) {
@@ -87,11 +89,12 @@ export class Http2Sessions {
 
   /** Ends what is in flight. */
   close(): void {
-    for (const sessions of this.#origins.values()) for (const { session } of sessions) session.destroy();
+    for (const { session } of this.#sessions) session.destroy();
   }
 
   #roomy(origin: string, wide: boolean): Kept | undefined {
-    for (const kept of this.#origins.get(origin) ?? []) {
+    for (const kept of this.#sessions) {
+      if (kept.origin !== origin) continue;
       const { maxConcurrentStreams = STREAMS_PER_SESSION } = kept.session.remoteSettings ?? {};
       const room = kept.streams < Math.min(STREAMS_PER_SESSION, maxConcurrentStreams);
       if (kept.state === "open" && kept.wide === wide && room) return kept;
@@ -109,9 +112,8 @@ export class Http2Sessions {
       settings: { initialWindowSize, enablePush: false, maxHeaderListSize: MAX_HEADER_LIST },
     });
     const ready = connected(session, patience);
-    const kept: Kept = { session, ready, wide, streams: 0, state: "open" };
-    const sessions = this.#origins.get(origin) ?? new Set();
-    this.#origins.set(origin, sessions.add(kept));
+    const kept: Kept = { origin, session, ready, wide, streams: 0, state: "open" };
+    this.#sessions.add(kept);
     // Node closes the session itself on GOAWAY: gracefully, when that says NO_ERROR.
     session.on("goaway", () => {
       kept.state = "draining";
@@ -122,7 +124,7 @@ export class Http2Sessions {
     session.on("close", () => {
       kept.state = "closed";
       kept.idle?.end();
-      sessions.delete(kept);
+      this.#sessions.delete(kept);
     });
     session.once("connect", () => session.setLocalWindowSize(wide ? CONNECTION_WINDOW : NARROW_WINDOW));
     // Nobody may be waiting any more when it fails.

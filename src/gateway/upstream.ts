@@ -14,6 +14,8 @@ export interface UpstreamOptions {
   /** Which authorities are trusted. */
   readonly trust: SecureContext;
   readonly limits: Limits;
+  /** Origins whose connections for REST are kept. Default: 128, more than BigQuery has regions. */
+  readonly maxOrigins?: number;
 }
 
 export interface UpstreamRequest {
@@ -34,16 +36,27 @@ const CONNECTIONS = 256;
 /** Bytes between an upload and its connection: Node's default of 16 KiB is one quarter of what a socket reads. */
 const UPLOAD_BUFFER = 256 * 1024;
 
+interface Origin {
+  readonly pool: Pool;
+  /** The number of the request that used it last. */
+  used: number;
+}
+
 /** Kept connections to BigQuery, over TLS that is always verified: HTTP/1.1 for REST, HTTP/2 for gRPC. */
 export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #limits: Limits;
-  readonly #pools = new Map<string, Pool>();
+  readonly #maxOrigins: number;
+  readonly #origins = new Map<string, Origin>();
+  /** Pools that gave way and have answers to come. */
+  readonly #closing = new Set<Pool>();
+  #requests = 0;
   readonly #sessions: Http2Sessions;
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
     this.#limits = options.limits;
+    this.#maxOrigins = options.maxOrigins ?? 128;
     this.#sessions = new Http2Sessions({ connect: this.#limits.connect, trust: options.trust });
   }
 
@@ -74,28 +87,46 @@ export class Upstream {
   /** Ends what is in flight and closes every connection. */
   async close(): Promise<void> {
     this.#sessions.close();
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    const pools = [...this.#origins.values()].map(({ pool }) => pool);
+    await Promise.all([...pools, ...this.#closing].map((pool) => pool.destroy()));
   }
 
-  #pool(origin: string): Pool {
-    let pool = this.#pools.get(origin);
-    if (pool === undefined) {
-      pool = new Pool(origin, {
-        connections: CONNECTIONS,
-        // A request never waits behind another's answer.
-        pipelining: 1,
-        // BigQuery's REST API over HTTP/2 costs undici twice the CPU of HTTP/1.1.
-        allowH2: false,
-        headersTimeout: this.#limits.answerHead,
-        bodyTimeout: this.#limits.answerIdle,
-        connect: {
-          timeout: this.#limits.connect,
-          rejectUnauthorized: true,
-          secureContext: this.#options.trust,
-        },
-      });
-      this.#pools.set(origin, pool);
+  #pool(name: string): Pool {
+    let origin = this.#origins.get(name);
+    if (origin === undefined) {
+      if (this.#origins.size >= this.#maxOrigins) this.#giveWay();
+      origin = { pool: this.#open(name), used: 0 };
+      this.#origins.set(name, origin);
     }
-    return pool;
+    this.#requests += 1;
+    origin.used = this.#requests;
+    return origin.pool;
+  }
+
+  /** Closes the origin that was not used for longest, when what it was asked is answered: agents name regional hosts at will. */
+  #giveWay(): void {
+    const [oldest] = [...this.#origins].sort(([, a], [, b]) => a.used - b.used);
+    if (oldest === undefined) return;
+    const [name, { pool }] = oldest;
+    this.#origins.delete(name);
+    this.#closing.add(pool);
+    pool.close(() => this.#closing.delete(pool));
+  }
+
+  #open(origin: string): Pool {
+    return new Pool(origin, {
+      connections: CONNECTIONS,
+      // A request never waits behind another's answer.
+      pipelining: 1,
+      // BigQuery's REST API over HTTP/2 costs undici twice the CPU of HTTP/1.1.
+      allowH2: false,
+      headersTimeout: this.#limits.answerHead,
+      bodyTimeout: this.#limits.answerIdle,
+      connect: {
+        timeout: this.#limits.connect,
+        rejectUnauthorized: true,
+        secureContext: this.#options.trust,
+      },
+    });
   }
 }
