@@ -244,6 +244,20 @@ export class ArchiveSearch {
       yield { content: String(content), kid, signature };
   }
 
+  /**
+   * Runs something on the archive as it is when it begins to read. The log cannot be moved into the file meanwhile, so it must not
+   * take long.
+   */
+  atOnce<T>(read: () => T): T {
+    if (this.#database === undefined) return read();
+    this.#database.exec("BEGIN");
+    try {
+      return read();
+    } finally {
+      this.#database.exec("COMMIT");
+    }
+  }
+
   /** Begins to compare a session's rows with its records. */
   checkRows(session: string, gone: GoneRows = {}): RowCheck {
     if (this.#database === undefined) throw new ArchiveError("failed", "there is no archive");

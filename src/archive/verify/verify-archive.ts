@@ -25,6 +25,8 @@ export interface VerifiableArchive {
   readonly isTold?: boolean;
   /** What says that something was destroyed on purpose. Default: nothing was. */
   notices?(): Iterable<SignedNotice>;
+  /** Runs a check on the archive as it is now, whatever is written meanwhile. Default: nothing is. */
+  atOnce?<T>(check: () => T): T;
 }
 
 /** What came out, of one session or of the gateways' own records. */
@@ -36,7 +38,7 @@ export interface SessionVerdict extends Verdict {
 export class ArchiveVerifier {
   readonly #archive: VerifiableArchive;
   readonly #keys: TrustedKeys;
-  readonly #destroyed: Destroyed;
+  #destroyed: Destroyed;
   /** By session, and by chain. */
   readonly #heads = new Map<string, Map<string, SignedHead>>();
   /** What came out of the gateways' own. */
@@ -45,12 +47,10 @@ export class ArchiveVerifier {
   constructor(archive: VerifiableArchive, keys: readonly PublicJwk[]) {
     this.#archive = archive;
     this.#keys = new TrustedKeys(keys);
-    this.#destroyed = new Destroyed(archive.notices?.() ?? [], this.#keys);
-    const { own: gone, ownBefore: since } = this.#destroyed;
-    const verifier = new Verifier({ keys: this.#keys, mayBeCut: archive.isTold === true, gone });
-    const rows = archive.checkRows?.(NO_SESSION, { since });
-    this.own = this.#check(NO_SESSION, verifier, rows);
-    for (const head of verifier.heads.values()) {
+    const { verdict, destroyed, heads } = atOnce(archive, () => this.#checkOwn());
+    this.own = verdict;
+    this.#destroyed = destroyed;
+    for (const head of heads) {
       const known = this.#heads.get(head.session) ?? new Map<string, SignedHead>();
       this.#heads.set(head.session, known.set(head.id, head));
     }
@@ -62,6 +62,30 @@ export class ArchiveVerifier {
   }
 
   session(session: string): SessionVerdict {
+    return atOnce(this.#archive, () => {
+      const verdict = this.#session(session);
+      if (verdict.intact) return verdict;
+      // It may have been retired or forgotten since the notices were read.
+      this.#destroyed = this.#readNotices();
+      return this.#session(session);
+    });
+  }
+
+  #readNotices(): Destroyed {
+    return new Destroyed(this.#archive.notices?.() ?? [], this.#keys);
+  }
+
+  #checkOwn() {
+    const archive = this.#archive;
+    const destroyed = this.#readNotices();
+    const { own: gone, ownBefore: since } = destroyed;
+    const verifier = new Verifier({ keys: this.#keys, mayBeCut: archive.isTold === true, gone });
+    const rows = archive.checkRows?.(NO_SESSION, { since });
+    const verdict = this.#check(NO_SESSION, verifier, rows);
+    return { verdict, destroyed, heads: verifier.heads.values() };
+  }
+
+  #session(session: string): SessionVerdict {
     const archive = this.#archive;
     const gone = this.#destroyed.of(session);
     const retired = this.#destroyed.retiredUntil(session);
@@ -96,4 +120,8 @@ export class ArchiveVerifier {
     for (const problem of rows?.end() ?? []) verifier.report(problem);
     return { ...verifier.end(), session };
   }
+}
+
+function atOnce<T>(archive: VerifiableArchive, check: () => T): T {
+  return archive.atOnce === undefined ? check() : archive.atOnce(check);
 }

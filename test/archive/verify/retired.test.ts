@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { hold } from "../../../src/archive/retention/holds.ts";
 import { tapeLines } from "../../../src/archive/tape/write.ts";
 import { noticesOf } from "../../../src/archive/verify/destroyed.ts";
+import { ArchiveVerifier, type VerifiableArchive } from "../../../src/archive/verify/verify-archive.ts";
 import { verifyTape } from "../../../src/archive/verify/verify-tape.ts";
 import { archiveSchema } from "../../../src/config/archive.ts";
 import { look, refusal } from "../support.ts";
@@ -171,3 +172,32 @@ test("a tape of what is left brings along what says why there is no more", limit
   assert.deepEqual(problems, []);
   assert.ok(notes.some(({ kind }) => kind === "forgotten"));
 });
+
+for (const [what, meanwhile] of [
+  ["recorded", (archive: RecordedArchive) => void day(archive, 0.5, ["young"])],
+  ["retired", (archive: RecordedArchive) => void archive.sweep({ now: NOW, maxBytes: 1 })],
+] as const) {
+  test(`a session that is ${what} while it is checked is not accused`, limit, () => {
+    const archive = recorded();
+    look(archive.dataDir, (search) => {
+      let times = 0;
+      function* records(session: string) {
+        yield* search.records(session);
+        if (session !== "young") return;
+        meanwhile(archive);
+        times += 1;
+      }
+      const checked: VerifiableArchive = {
+        records,
+        checkRows: (session, gone) => search.checkRows(session, gone),
+        notices: () => search.notices(),
+        atOnce: (check) => search.atOnce(check),
+      };
+      const verifier = new ArchiveVerifier(checked, [archive.key.jwk]);
+      assert.deepEqual(verifier.own.problems, []);
+      assert.deepEqual(verifier.session("young").problems, []);
+      assert.ok(times > 0);
+      for (const session of verifier.known) assert.deepEqual(verifier.session(session).problems, []);
+    });
+  });
+}
