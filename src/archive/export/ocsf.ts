@@ -19,13 +19,20 @@ export const ocsf: Format = {
 async function* allLines(selection: Selection, context: ExportContext): AsyncGenerator<string> {
   for (const id of selectedIds(context.search, selection)) {
     const isWanted = id === NO_SESSION ? refusedOf(selection, context) : undefined;
+    const open = new Set<string | undefined>();
     let events = 0;
     for (const event of ocsfEvents(context.records(id))) {
       events += 1;
       if (!isSelected(event, selection) || isWanted?.(event) === false) continue;
-      if (ENDS.test(event.headers[HEADER.type] ?? "")) context.notes.exchanges += 1;
+      const { [HEADER.type]: type = "", [HEADER.subject]: subject } = event.headers;
+      if (type.endsWith(".requested")) open.add(subject);
+      if (ENDS.test(type)) {
+        open.delete(subject);
+        context.notes.exchanges += 1;
+      }
       yield `${event.value}\n`;
     }
+    if (open.size > 0) context.notes.add("exchange", UNENDED, open.size);
     if (events === 0 && id !== NO_SESSION)
       context.notes.add("session", "left out: the records that its events are made of are not kept any more");
   }
@@ -43,6 +50,10 @@ function refusedOf(
 
 /** Of the events that end an exchange. */
 const ENDS = /\.(?:completed|denied|closed)$/;
+
+/** That a gateway ended first its next start tells, which is not among a session's records. */
+const UNENDED =
+  "has no event of its end: it is under way, or was cut short by its gateway's end, as Kafka has it";
 
 /** Names the export in place of a gateway's journal. */
 const SOURCE = "bqtape/export";

@@ -9,7 +9,7 @@ import type { JournalRecord } from "../../../src/recording/frame.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
 import { eventValidator } from "../../delivery/records/schemas.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-import { gatewayStarted, HandWrittenJournal, ingestAll, refusal, sessionStarted } from "../support.ts";
+import { gatewayStarted, HandWrittenJournal, ingestAll, query, refusal, sessionStarted } from "../support.ts";
 import { exported, recording } from "./support.ts";
 
 const limit = { timeout: 60_000 };
@@ -108,6 +108,18 @@ test(
     assert.equal(events[1]?.metadata.uid, `${hers.exchange}/end`);
   },
 );
+
+test("of what was cut short it is said that its end is missing", limit, async () => {
+  const dataDir = temporaryDirectory();
+  const journal = new HandWrittenJournal(dataDir).events(gatewayStarted(), sessionStarted("s"));
+  const { requested } = query({ session: "s" });
+  ingestAll(
+    dataDir,
+    journal.exchange(query({ session: "s" })).events(requested, gatewayStarted("next", 9_000)),
+  );
+  const { notes } = await exported(dataDir, "s", "ocsf");
+  assert.match(notes.join("\n"), /^1 exchange has no event of its end/);
+});
 
 test("bodies are not kept while events are made", () => {
   setFlagsFromString("--expose-gc");
