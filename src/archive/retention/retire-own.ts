@@ -91,7 +91,8 @@ export class OwnRetirement {
     if (event.type === "exchange.completed" || event.type === "exchange.denied")
       this.#cut.delete(event.exchange);
     const { chain } = event;
-    if (chain === undefined) return;
+    // From topics one may come behind a later one.
+    if (chain === undefined || (this.#chains.get(chain.id)?.sequence ?? -1) > chain.sequence) return;
     const hash = chain.cut ?? recordHash(canonicalize(event));
     this.#chains.set(chain.id, { id: chain.id, sequence: chain.sequence, hash });
   }
