@@ -155,12 +155,12 @@ export class SessionService {
   ): Promise<{ session: SessionView; summary: SessionCount & { where: string }; shared: boolean }> {
     const { ledger, count } = this.#options;
     this.#ready();
-    const known = ledger.get(id);
-    const state = "session" in who ? (known ?? who.session) : this.#ownOf(who, id);
+    const state = "session" in who ? (ledger.get(id) ?? asForgotten(who.session)) : this.#ownOf(who, id);
     if ("session" in who && who.session.id !== id) throw unauthenticated();
-    const ended: SessionState = { ...state, state: "ended", because: "owner" };
-    const shared = state.state === "active" ? await this.#close(ended) : true;
-    if (state.state === "active") {
+    const runs = state.state === "active";
+    const ended: SessionState = runs ? { ...state, state: "ended", because: "owner" } : state;
+    const shared = runs ? await this.#close(ended) : true;
+    if (runs) {
       await this.#recordAfter({
         type: "session.ended",
         time: Date.now(),
@@ -301,6 +301,11 @@ export class SessionService {
       "the gateway has not read yet which sessions are revoked: try again",
     );
   }
+}
+
+/** A session that the ledger does not have, by its token: once its time is up, that was recorded, and forgotten. */
+function asForgotten(session: SessionState): SessionState {
+  return session.expiresAt > Date.now() ? session : { ...session, state: "ended", because: "expired" };
 }
 
 function noSuchSession(): ApiError {
