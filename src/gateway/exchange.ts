@@ -297,14 +297,16 @@ function abort(exchange: Exchange, error: unknown): void {
   const { parts, agent, recording, credential } = exchange;
   const gone = error instanceof AgentGone || agent.gone;
   const over = error instanceof SessionOver;
-  const refusal = toRefusal(gone && !over ? new AgentGone() : error);
+  const refusal = toRefusal(gone && !over ? new AgentGone() : error, exchange.answer !== undefined);
   const { started, status } = agent;
   const cut = gone || started;
   if (cut) agent.cut();
   const sent = cut ? undefined : sendRefusal(agent, refusal, recording.id);
   // What cannot be recorded did not go anywhere, and a journal that takes nothing must not gather refusals.
   const recorded = recording.begun || parts.recorder.ready;
-  if (sent !== undefined && recorded) recordRefusal(recording, sent.body);
+  // Nor is a refusal a part of an answer of which something is recorded, and nothing was given.
+  const { answered } = recording;
+  if (sent !== undefined && recorded && !answered) recordRefusal(recording, sent.body);
   const end = {
     status: sent?.status ?? status,
     ...(sent?.grpcStatus !== undefined && { grpcStatus: sent.grpcStatus }),
@@ -314,7 +316,7 @@ function abort(exchange: Exchange, error: unknown): void {
     ...(credential !== undefined && { credential: credential.name }),
   };
   if (!gone && !over) parts.onFailure(recording.id, refusal);
-  if (recording.begun) recording.end({ outcome: cut ? "aborted" : "complete", ...end });
+  if (recording.begun) recording.end({ outcome: cut || answered ? "aborted" : "complete", ...end });
   else if (recorded) recording.end({ outcome: "denied", ...end, refused: refusedHead(exchange) });
   else parts.meter.turnedAway(causeOf(refusal.code), end.status);
 }

@@ -27,8 +27,12 @@ export class Refusal extends Error {
   }
 }
 
-/** What the agent is told of a failure, before any of an answer was sent. */
-export function toRefusal(error: unknown): Refusal {
+/**
+ * What the agent is told of a failure, before any of an answer was given to it.
+ *
+ * @param sent whether BigQuery may have the request
+ */
+export function toRefusal(error: unknown, sent = false): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof AgentGone) return new Refusal(499, "invalid", "agent.gone", error.message);
   if (error instanceof SessionOver) {
@@ -41,8 +45,9 @@ export function toRefusal(error: unknown): Refusal {
   }
   if (error instanceof JournalError) {
     // The cause may name paths: it is for the operator's log, not for the agent.
-    const message =
-      "this request cannot be recorded now, so it was not sent to BigQuery; it may be tried again";
+    const message = sent
+      ? "the rest of this exchange cannot be recorded now, so it ends here; BigQuery may have carried the request out"
+      : "this request cannot be recorded now, so it was not sent to BigQuery; it may be tried again";
     return new Refusal(503, "backendError", `recording.${error.code}`, message, { cause: error });
   }
   if (error instanceof CredentialError) {

@@ -192,6 +192,11 @@ export class ExchangeRecording {
     this.#response.add(bytes, options);
   }
 
+  /** Whether any response bytes were recorded. */
+  get answered(): boolean {
+    return this.#response.begun;
+  }
+
   /** Whether response bytes wait for Kafka, so that many should wait at a time. */
   get pipelined(): boolean {
     return this.#options.releaseResponse === "kafka";
@@ -311,6 +316,10 @@ class BodyRecording {
     if (this.#bytes === 0) this.#only = bytes;
     else this.#hashOfAll().update(bytes);
     this.#bytes += bytes.length;
+  }
+
+  get begun(): boolean {
+    return this.#bytes > 0 || this.#chunks > 0;
   }
 
   blind(bytes: number): void {

@@ -12,6 +12,7 @@ import { BIGQUERY_HOST } from "../../src/bigquery/hosts.ts";
 import { type Relay, startRelay } from "../../src/commands/relay.ts";
 import { journalDirectory } from "../../src/config/paths.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import { JournalError } from "../../src/recording/errors.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { ask, connect, type Target, testConfig } from "../support/gateway.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -37,7 +38,7 @@ interface Under {
   keepAcknowledging(): void;
 }
 
-async function relayUnder(t: TestContext, recording: object, serve: Serve): Promise<Under> {
+async function relayUnder(t: TestContext, recording: object, serve: Serve, limits = {}): Promise<Under> {
   const directory = temporaryDirectory();
   const upstream = await startUpstream(directory, serve);
   t.after(() => upstream.close());
@@ -45,6 +46,7 @@ async function relayUnder(t: TestContext, recording: object, serve: Serve): Prom
   const config = configSchema.parse({
     ...testConfig(directory, upstream),
     recording,
+    limits,
     ...(awaitsKafka && { kafka: { brokers: ["127.0.0.1:1"] } }),
   });
   mkdirSync(journalDirectory(config.dataDir, "0"), { recursive: true });
@@ -183,6 +185,38 @@ test(
     await assert.rejects(ask(under.target, { path: QUERIES, body: STATEMENT }), { code: "ECONNRESET" });
   },
 );
+
+test(
+  "a refusal is not recorded as a part of the answer in whose place the agent gets it",
+  limit,
+  async (t) => {
+    const under = await relayUnder(
+      t,
+      { releaseResponse: "kafka" },
+      (_request, response) => response.end("{}"),
+      { total: "500ms" },
+    );
+    const answer = await ask(under.target, { path: QUERIES, body: STATEMENT });
+    assert.equal(answer.status, 504);
+    await until(() => recorded(under).includes("exchange.completed"));
+    const request = ["exchange.requested", `request ${STATEMENT.length}`];
+    assert.deepEqual(recorded(under), [...request, "response 2", "exchange.completed"]);
+  },
+);
+
+test("when recording stops in the middle, nobody says that BigQuery was not asked", limit, async (t) => {
+  const stalled = new JournalError("stalled", "recording failed");
+  const under = await relayUnder(t, {}, (_request, response) => {
+    t.mock.method(under.relay.journal, "commit", () => Promise.reject(stalled), { times: 1 });
+    response.end("{}");
+  });
+  const { status, body } = await ask(under.target, { path: QUERIES, body: STATEMENT });
+  assert.equal(status, 503);
+  assert.match(
+    body.toString(),
+    /bqtape: the rest of this exchange cannot be recorded now.*BigQuery may have carried the request out/,
+  );
+});
 
 test("closing does not wait for Kafka", limit, async (t) => {
   const under = await relayUnder(t, { commitRequest: "kafka" }, (_request, response) => response.end("{}"));
