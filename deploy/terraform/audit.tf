@@ -18,6 +18,25 @@ resource "google_service_account" "archive" {
   display_name = "bqtape, the reader that loads recordings into BigQuery"
 }
 
+resource "google_service_account_iam_member" "archive_workload_identity" {
+  count              = var.audit_dataset == null || var.archive_workload_identity == null ? 0 : 1
+  service_account_id = google_service_account.archive[0].name
+  role               = "roles/iam.workloadIdentityUser"
+  member = format(
+    "serviceAccount:%s[%s/%s]",
+    coalesce(var.archive_workload_identity.pool, "${var.project}.svc.id.goog"),
+    var.archive_workload_identity.namespace,
+    var.archive_workload_identity.service_account,
+  )
+}
+
+resource "google_service_account_iam_member" "archive_token_creator" {
+  for_each           = var.audit_dataset == null ? toset([]) : var.archive_token_creators
+  service_account_id = google_service_account.archive[0].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.value
+}
+
 resource "google_project_iam_member" "archive" {
   count   = var.audit_dataset == null ? 0 : 1
   project = var.project
@@ -95,11 +114,17 @@ resource "google_bigquery_dataset_iam_member" "audit_log_readers" {
   member     = each.value
 }
 
-# Tokens made of the gateway's account by others are told only where IAM's Data Access logs are on; BigQuery's always are.
-resource "google_project_iam_audit_config" "iam_credentials" {
+# Tokens made of the gateway's account by others are told only where IAM's Data Access logs are on; BigQuery's always are. It is
+# IAM Credentials that tells them, but its logs cannot be turned on by themselves: they go with those of IAM. Google's list of its
+# methods has had them as either type.
+resource "google_project_iam_audit_config" "iam" {
   count   = var.audit_log_dataset == null ? 0 : 1
   project = var.project
-  service = "iamcredentials.googleapis.com"
+  service = "iam.googleapis.com"
+
+  audit_log_config {
+    log_type = "ADMIN_READ"
+  }
 
   audit_log_config {
     log_type = "DATA_READ"

@@ -55,6 +55,22 @@ variable "audit_dataset" {
   default     = null
 }
 
+variable "archive_workload_identity" {
+  type = object({
+    namespace       = string
+    service_account = string
+    pool            = optional(string)
+  })
+  description = "Kubernetes service account that may act as the archive's, which loads the audit dataset; pool: default PROJECT.svc.id.goog."
+  default     = null
+}
+
+variable "archive_token_creators" {
+  type        = set(string)
+  description = "Principals that may make tokens of the archive's account (credential: { type: impersonate })."
+  default     = []
+}
+
 variable "audit_readers" {
   type        = set(string)
   description = "Principals that may read the audit dataset and the audit logs: \"group:audit@example.com\"."

@@ -62,6 +62,25 @@ test("the gateway's account has no role that is for owners, editors or administr
   assert.doesNotMatch(code, /google_service_account_key/);
 });
 
+test("Data Access logs are turned on for IAM, since IAM Credentials cannot have them by itself", () => {
+  const [, block = ""] =
+    /^resource "google_project_iam_audit_config" "\w+" \{\n([\s\S]*?)^\}/m.exec(code) ?? [];
+  assert.match(block, /service = "iam\.googleapis\.com"/);
+  const types = [...block.matchAll(/log_type = "(\w+)"/g)].map(([, type]) => type);
+  assert.deepEqual(types, ["ADMIN_READ", "DATA_READ"]);
+  assert.match(code, /protoPayload\.serviceName="iamcredentials\.googleapis\.com"/);
+});
+
+test("each account can be used without a key: in Kubernetes, and by impersonation", () => {
+  for (const role of ["workloadIdentityUser", "serviceAccountTokenCreator"]) {
+    const blocks = [...code.matchAll(/^resource "google_service_account_iam_member" [\s\S]*?^\}/gm)];
+    const accounts = blocks
+      .filter(([block]) => block.includes(`"roles/iam.${role}"`))
+      .map(([block]) => /google_service_account\.(\w+)/.exec(block)?.[1]);
+    assert.deepEqual(accounts.sort(), ["archive", "gateway"], role);
+  }
+});
+
 test("the page names every variable and output", () => {
   const page = readFileSync(join(FOLDER, "README.md"), "utf8");
   for (const name of [...found(/^variable "(\w+)"/gm), ...found(/^output "(\w+)"/gm)])
