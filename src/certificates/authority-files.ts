@@ -49,13 +49,14 @@ export async function openAuthority(
 /**
  * The authority on disk, or `undefined` where both files are absent.
  *
+ * @param options.reader the user whom the key has to be kept for; default: that of this process.
  * @throws {AuthorityError} with every code but `unwritable`.
  */
 export async function readAuthority(
   files: AuthorityFiles,
-  options: Pick<CreateAuthorityOptions, "clock"> = {},
+  options: Pick<CreateAuthorityOptions, "clock"> & { readonly reader?: number | undefined } = {},
 ): Promise<OpenedAuthority | undefined> {
-  const found = await readPair(files);
+  const found = await readPair(files, options.reader);
   return found === undefined ? undefined : opened(found, false, options);
 }
 
@@ -70,10 +71,10 @@ function opened(
   return { ...authority, created, expiresSoon: authority.notAfter.getTime() - clock() < soonMs };
 }
 
-async function readPair(files: AuthorityFiles): Promise<Pair | undefined> {
+async function readPair(files: AuthorityFiles, reader?: number): Promise<Pair | undefined> {
   // In this order: another process puts the key in place first, so a certificate that is there has its key.
   const cert = await readCertificate(files.cert);
-  const key = await readKey(files.key);
+  const key = await readKey(files.key, reader);
   if (cert === undefined && key === undefined) return undefined;
   if (key === undefined) {
     throw new AuthorityError(
@@ -128,13 +129,12 @@ async function readCertificate(path: string): Promise<string | undefined> {
   }
 }
 
-async function readKey(path: string): Promise<string | undefined> {
+async function readKey(path: string, reader = process.getuid?.()): Promise<string | undefined> {
   try {
     await using file = await open(path, "r");
     const { mode, uid } = await file.stat();
     // Windows keeps no such bits, and knows no user by number.
-    const self = process.getuid?.();
-    if (self !== undefined && isExposed(mode, uid, self)) {
+    if (reader !== undefined && isExposed(mode, uid, reader)) {
       const shown = (mode & 0o777).toString(8).padStart(3, "0");
       throw new AuthorityError(
         "key-exposed",

@@ -10,6 +10,7 @@ import { AuthorityError } from "../certificates/errors.ts";
 import { issueLeaf, type LeafKind } from "../certificates/leaf.ts";
 import { certificatesIn } from "../certificates/parse-authority.ts";
 import { type ConfiguredCheck, type Finding, fail, halves, messageOf, ok, warn } from "./check.ts";
+import { gatewayUserOf } from "./gateway-user.ts";
 import { couldMake, nearest } from "./nearest.ts";
 import { connected } from "./network.ts";
 
@@ -25,14 +26,15 @@ export const certificatesCheck: ConfiguredCheck<Part> = {
   needs: "configuration",
   parts: ["authority", "expiry", "leaf", "upstream"],
   limit: 20_000,
-  async *run({ config: { ca, upstream } }, signal) {
-    yield* own(ca, signal);
+  async *run({ config: { ca, dataDir, upstream } }, signal) {
+    yield* own(ca, await gatewayUserOf(dataDir), signal);
     if (upstream.caFile !== undefined) yield* trusted(upstream.caFile);
   },
 };
 
 async function* own(
   files: { readonly cert: string; readonly key: string },
+  reader: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Finding<Part>> {
   const [cert, key] = [existsSync(files.cert), existsSync(files.key)];
@@ -56,7 +58,7 @@ async function* own(
     return;
   }
   try {
-    const authority = await readAuthority(files);
+    const authority = await readAuthority(files, { reader });
     if (authority === undefined) return;
     yield ok("authority", `${files.cert} and its key are sound`, `sha256 ${authority.fingerprint256}`);
     const until = authority.notAfter.toISOString().slice(0, 10);

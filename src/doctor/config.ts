@@ -4,15 +4,16 @@ import type { CredentialKind } from "../config/credential.ts";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { type Finding, type FreeCheck, fail, messageOf, ok, warn } from "./check.ts";
+import { exposure, gatewayUserOf, SOMEBODY } from "./gateway-user.ts";
 import type { Site } from "./site.ts";
 
-type Part = "file" | "problem" | "identity" | "secret" | "files" | "policy";
+type Part = "file" | "problem" | "identity" | "user" | "secret" | "files" | "policy";
 
 /** What the configuration says, before anything is asked of anybody. */
 export const configCheck: FreeCheck<Part> = {
   name: "config",
   needs: "nothing",
-  parts: ["file", "problem", "identity", "files", "secret", "policy"],
+  parts: ["file", "problem", "identity", "user", "files", "secret", "policy"],
   limit: 10_000,
   async *run({ given, loaded }) {
     const named = given.file ?? "the environment";
@@ -28,7 +29,9 @@ export const configCheck: FreeCheck<Part> = {
         for (const { what, fix } of loaded.problems) yield fail("problem", what, fix);
         if (loaded.problems.length === 0) yield ok("file", `${named} is sound`);
         yield identity(config);
-        yield* files(config, given.environment);
+        const user = await gatewayUserOf(config.dataDir);
+        yield* lookingUser(config, user);
+        yield* files(config, user, given.environment);
         yield warn(
           "policy",
           "no policy: every operation of BigQuery passes, and is recorded",
@@ -62,6 +65,18 @@ function identity(config: Config): Finding<Part> {
     [loopback && "whoever connects from this machine", providers && `tokens of ${providers}`]
       .filter(Boolean)
       .join("; "),
+  );
+}
+
+/** Root can read everything, which says nothing of who is to read it. */
+function* lookingUser({ dataDir }: Config, user: number | undefined): Generator<Finding<Part>> {
+  if (process.getuid?.() !== 0 || user === 0 || user === SOMEBODY) return;
+  const what =
+    "root looks, and the gateway runs as another user: what that one cannot read or write is not seen";
+  yield warn(
+    "user",
+    what,
+    `look as that user: the one that owns ${dataDir}, User= of the unit (sudo -u USER bqtape doctor …)`,
   );
 }
 
@@ -115,10 +130,14 @@ function* ofCredential(kind: CredentialKind, where: string): Generator<NamedFile
   }
 }
 
-async function* files(config: Config, environment: NodeJS.ProcessEnv): AsyncGenerator<Finding<Part>> {
+async function* files(
+  config: Config,
+  user: number | undefined,
+  environment: NodeJS.ProcessEnv,
+): AsyncGenerator<Finding<Part>> {
   let sound = 0;
   for (const file of filesOf(config)) {
-    const found = await lookAt(file);
+    const found = await lookAt(file, user);
     if (found === undefined) sound += 1;
     else yield found;
   }
@@ -132,14 +151,18 @@ async function* files(config: Config, environment: NodeJS.ProcessEnv): AsyncGene
 }
 
 /** What is wrong with a file; `undefined` when nothing is. */
-async function lookAt({ key, path, secret, made = false }: NamedFile): Promise<Finding<Part> | undefined> {
+async function lookAt(
+  { key, path, secret, made = false }: NamedFile,
+  user: number | undefined,
+): Promise<Finding<Part> | undefined> {
   try {
     await access(path, constants.R_OK);
-    const { mode } = await stat(path);
-    // Windows keeps no such bits.
-    if (!secret || process.platform === "win32" || (mode & 0o077) === 0) return undefined;
-    const shown = (mode & 0o777).toString(8).padStart(3, "0");
-    return warn("secret", `${path} (${key}) has mode ${shown}: others can read it`, `chmod 600 ${path}`);
+    const found = await stat(path);
+    if (!secret || user === undefined) return undefined;
+    const fix = exposure(path, found, user);
+    if (fix === undefined) return undefined;
+    const shown = (found.mode & 0o777).toString(8).padStart(3, "0");
+    return warn("secret", `${path} (${key}) has mode ${shown}: others can read it`, fix);
   } catch (error) {
     const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
     if (absent && made) return undefined;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -71,6 +71,8 @@ test("variables that name no key are all told, and what is left is looked at", l
 test("files that keys name: missing, and open to others", limit, async (t) => {
   const { config, directory, upstream } = await beforeUpstream(t);
   const passwordFile = join(directory, "password");
+  // Whoever owns it is who the gateway runs as, to root, too.
+  mkdirSync(join(directory, "data"));
   writeFileSync(passwordFile, "secret");
   chmodSync(passwordFile, 0o640);
   rmSync(upstream.caFile);
@@ -87,6 +89,26 @@ test("files that keys name: missing, and open to others", limit, async (t) => {
   const open = /password \(kafka\.sasl\.passwordFile\) has mode 640/;
   assertTold(reports, "config.secret", "warn", open, /^chmod 600 .*password$/);
 });
+
+const GATEWAY = 10_001;
+
+test(
+  "root is told that it looks for another user, whose secrets may be root's and their group's to read",
+  limit,
+  async (t) => {
+    if (process.getuid?.() !== 0) return t.skip("only root can give files away");
+    const { config, directory } = await beforeUpstream(t);
+    const [data, passwordFile] = [join(directory, "data"), join(directory, "password")];
+    mkdirSync(data);
+    chownSync(data, GATEWAY, GATEWAY);
+    writeFileSync(passwordFile, "secret", { mode: 0o640 });
+    chownSync(passwordFile, 0, GATEWAY);
+    const sasl = { mechanism: "plain", username: "u", passwordFile } as const;
+    const reports = await examined({ file: config({ kafka: { brokers: ["127.0.0.1:1"], sasl } }) }, "config");
+    assertTold(reports, "config.user", "warn", /root looks/, /look as that user: the one that owns .*data/);
+    assert.ok(reports.every(({ name }) => name !== "config.secret"));
+  },
+);
 
 test("a secret's variable that is not set is told", limit, async (t) => {
   const { config } = await beforeUpstream(t);
