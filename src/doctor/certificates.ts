@@ -1,5 +1,4 @@
 import { X509Certificate } from "node:crypto";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { duplexPair } from "node:stream";
 import { checkServerIdentity, connect, createServer } from "node:tls";
@@ -11,7 +10,7 @@ import { issueLeaf, type LeafKind } from "../certificates/leaf.ts";
 import { certificatesIn } from "../certificates/parse-authority.ts";
 import { type ConfiguredCheck, type Finding, fail, halves, messageOf, ok, warn } from "./check.ts";
 import { gatewayUserOf } from "./gateway-user.ts";
-import { couldMake, nearest } from "./nearest.ts";
+import { couldMake, isThere, nearest } from "./nearest.ts";
 import { connected } from "./network.ts";
 
 type Part = "authority" | "expiry" | "leaf" | "upstream";
@@ -37,12 +36,12 @@ async function* own(
   reader: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Finding<Part>> {
-  const [cert, key] = [existsSync(files.cert), existsSync(files.key)];
+  const [cert, key] = [await isThere(files.cert), await isThere(files.key)];
   if (!cert && !key) {
     for (const file of [files.cert, files.key]) {
       if (await couldMake(file)) continue;
       const fix = `let the gateway's user write there, or set other paths in ca.cert and ca.key`;
-      yield fail("authority", `not there yet, and ${file} cannot be made in ${nearest(file)}`, fix);
+      yield fail("authority", `not there yet, and ${file} cannot be made in ${await nearest(file)}`, fix);
       return;
     }
     yield ok("authority", `not there yet: the gateway makes it at its first start, as ${files.cert}`);

@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
-import { constants, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
+import { constants, mkdtemp, open, readdir, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { count, formatBytes, formatDuration } from "../archive/print/quantities.ts";
 import { journalDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { listSegments } from "../recording/segments.ts";
+import { isSegmentName } from "../recording/segments.ts";
 import { type ConfiguredCheck, type Finding, fail, messageOf, ok, warn } from "./check.ts";
 import { nearest } from "./nearest.ts";
 
@@ -55,7 +54,7 @@ export const diskCheck: ConfiguredCheck<Part> = {
   limit: 20_000,
   async *run({ config }, signal) {
     const { dataDir } = config;
-    const there = nearest(dataDir);
+    const there = await nearest(dataDir);
     yield* filesystem(dataDir, there);
     yield await space(config, there);
     let times: number[];
@@ -104,15 +103,18 @@ async function journalBytes(dataDir: string, workers: number): Promise<number> {
   let bytes = 0;
   for (let number = 0; number < workers; number += 1) {
     const directory = journalDirectory(dataDir, String(number));
-    if (!existsSync(directory)) continue;
-    // One may be unlinked meanwhile.
-    for (const { path } of listSegments(directory))
-      bytes += await stat(path).then(
-        ({ blocks }) => blocks * 512,
-        () => 0,
-      );
+    const names = await readdir(directory).catch(() => []);
+    for (const name of names.filter(isSegmentName)) bytes += await bytesOnDisk(join(directory, name));
   }
   return bytes;
+}
+
+async function bytesOnDisk(path: string): Promise<number> {
+  // It may be unlinked meanwhile.
+  return await stat(path).then(
+    ({ blocks }) => blocks * 512,
+    () => 0,
+  );
 }
 
 /** Milliseconds of small writes as the journal's are, each durable before the next. Leaves nothing behind. */

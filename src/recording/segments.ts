@@ -23,6 +23,10 @@ export function segmentPath(directory: string, base: number): string {
   return join(directory, `${String(base).padStart(20, "0")}.journal`);
 }
 
+export function isSegmentName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** The directory's segments, oldest first. Files of other names are not the journal's and are left alone. */
 export function listSegments(directory: string): Segment[] {
   const segments: Segment[] = [];

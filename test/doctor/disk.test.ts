@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { journalDirectory } from "../../src/config/paths.ts";
 import { limitProcess } from "../support/time-limit.ts";
 import { assertTold, beforeUpstream, examined } from "./support.ts";
 
@@ -31,6 +41,26 @@ test(
     assert.deepEqual(readdirSync(join(directory, "data")), []);
   },
 );
+
+test("what journals have already is not counted twice", limit, async (t) => {
+  const { config, directory } = await beforeUpstream(t);
+  const journal = journalDirectory(join(directory, "data"), "0");
+  mkdirSync(journal, { recursive: true });
+  writeFileSync(join(journal, `${"0".repeat(20)}.journal`), Buffer.alloc(300_000, 1));
+  writeFileSync(join(journal, "of-another-name"), Buffer.alloc(600_000, 1));
+  const file = config({ recording: { journal: { maxBytes: "1MiB" } } });
+  assertTold(await examined({ file }, "disk"), "disk.space", "ok", /may still grow by 7\d\d kB/);
+});
+
+// On a mount that hangs a synchronous call stops the event loop, and with it every check's limit.
+test("no check asks a file system and stands still until it answers", () => {
+  const folder = join(import.meta.dirname, "../../src/doctor");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".ts"),
+  );
+  for (const name of files)
+    assert.doesNotMatch(readFileSync(join(folder, name), "utf8"), /\w+Sync\b|listSegments/, name);
+});
 
 test("journals that may outgrow the disk are a warning", limit, async (t) => {
   const { config } = await beforeUpstream(t);
