@@ -122,6 +122,7 @@ export class Gateway {
   /** Cuts every connection, and resolves when what they carried is recorded as cut. */
   async close(): Promise<void> {
     await this.#proxy.stop();
+    this.#http1.close();
     this.#admission.close();
     await this.#whenIdle();
     await this.#parts.upstream.close();

@@ -1,10 +1,19 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 /** Bytes of a request's head at most; BigQuery's longest ones are page tokens of a few KiB. */
 export const MAX_HEADER_BYTES = 32 * 1024;
 /** Milliseconds for a request's head to arrive. */
 const HEADERS_TIMEOUT = 30_000;
+/** Milliseconds between two looks at which heads are late. */
+const HEADERS_CHECK = 5_000;
 /** Milliseconds that a kept connection may be idle. */
 const IDLE_TIMEOUT = 120_000;
 
@@ -15,6 +24,9 @@ export const STRICT_HTTP1 = {
   requireHostHeader: false,
   maxHeaderSize: MAX_HEADER_BYTES,
   headersTimeout: HEADERS_TIMEOUT,
+  connectionsCheckingInterval: HEADERS_CHECK,
+  // An upload takes as long as it takes: `limits` bound its pauses, and the whole exchange.
+  requestTimeout: 0,
   keepAliveTimeout: IDLE_TIMEOUT,
 } as const;
 
@@ -36,8 +48,13 @@ interface Pipeline {
 }
 
 /** HTTP/1.1 inside the tunnels: never listens, is handed decrypted sockets by `emit("connection", socket)`. */
-export function createHttp1Server({ serve, refuse, cut }: Http1Hooks): Server {
-  const server = createServer(STRICT_HTTP1);
+export function createHttp1Server(
+  { serve, refuse, cut }: Http1Hooks,
+  options: ServerOptions = STRICT_HTTP1,
+): Server {
+  const server = createServer(options);
+  // Node looks after late heads, and idle connections, from when a server listens.
+  server.emit("listening");
   const pipelines = new WeakMap<Duplex, Pipeline>();
   const turnAway = (socket: Duplex, reason: string, request?: IncomingMessage): void => {
     if (isAnswering(pipelines.get(socket)?.last)) cut(socket, reason, request);
@@ -69,18 +86,40 @@ export function createHttp1Server({ serve, refuse, cut }: Http1Hooks): Server {
       if (socket.writable) serve(request, response);
     });
   });
+  // Else Node answers it with 417, and tells nobody.
+  server.on("checkExpectation", (request) => {
+    if (request.socket.writable) turnAway(request.socket, UNEXPECTED, request);
+  });
   // Inside a tunnel there is nothing to switch to.
   server.on("upgrade", (request, socket) => turnAway(socket, "upgrades are not served", request));
   server.on("connect", (request, socket) =>
     turnAway(socket, "CONNECT inside a tunnel is not served", request),
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // A connection that breaks off has asked for nothing.
-    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else turnAway(socket, `this is not HTTP/1.1 as RFC 9112 has it (${error.code ?? "unknown"})`);
+    if (hasAsked(error, socket)) turnAway(socket, inWords(error));
+    else socket.destroy();
   });
   return server;
 }
+
+/** Whether something came on a connection that failed: one that breaks off, or says nothing, has asked for nothing. */
+export function hasAsked({ code }: NodeJS.ErrnoException, socket: Duplex): boolean {
+  if (code === "ECONNRESET" || !socket.writable) return false;
+  return code !== HEAD_LATE || (socket as Socket).bytesRead !== 0;
+}
+
+/** What was wrong with what is no request. */
+export function inWords({ code = "unknown" }: NodeJS.ErrnoException): string {
+  return code === HEAD_LATE
+    ? `the head of a request has to come within ${HEADERS_TIMEOUT / 1_000} s`
+    : `this is not HTTP/1.1 as RFC 9112 has it (${code})`;
+}
+
+/** Node's code for that. */
+const HEAD_LATE = "ERR_HTTP_REQUEST_TIMEOUT";
+
+/** RFC 9110, section 10.1.1: there is no other expectation. */
+export const UNEXPECTED = "Expect is 100-continue or nothing";
 
 /** Whether a refusal would be taken for the answer to a request before it, or for a part of that. */
 function isAnswering(last: ServerResponse | undefined): boolean {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Proxy as MitmProxy } from "http-mitm-proxy";
-import { STRICT_HTTP1 } from "./http1.ts";
+import { hasAsked, inWords, STRICT_HTTP1, UNEXPECTED } from "./http1.ts";
 
 export interface ListenerHooks {
   /** Takes a tunnel: called once it is granted, with the socket as the agent's bytes will come from it. */
@@ -40,14 +40,14 @@ export class InterceptingProxy extends MitmProxy {
       if (!this.#refused.has(socket)) this._onHttpServerConnect(request, socket, head);
     });
     this.#server.on("request", (request) => this._onHttpServerRequest(false, request));
+    this.#server.on("checkExpectation", (request) => this.#refuse(request.socket, UNEXPECTED, request));
     this.#server.on("upgrade", (request, socket) =>
       this.#refuse(socket, "upgrades are not served here", request),
     );
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-      // A connection that breaks before it has said anything has asked for nothing.
-      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+      if (!hasAsked(error, socket)) socket.destroy();
       else if (error.code === "HPE_HEADER_OVERFLOW") this.#refuseUnread(socket);
-      else this.#refuse(socket, `this is not HTTP/1.1 as RFC 9112 has it (${error.code ?? "unknown"})`);
+      else this.#refuse(socket, inWords(error));
     });
   }
 

@@ -59,6 +59,7 @@ const AMBIGUOUS: readonly (readonly [what: string, request: string])[] = [
     "HTTP/1.0 with Transfer-Encoding",
     `POST /bigquery/v2/projects/p/queries HTTP/1.0\r\nHost: ${HOST}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   ],
+  ["an Expect that nobody knows", `${LINE}\r\nHost: ${HOST}\r\nExpect: x\r\nContent-Length: 2\r\n\r\n{}`],
   ["HTTP/0.9", `GET /bigquery/v2/projects\r\n\r\n`],
   ["TRACE", `TRACE /bigquery/v2/projects HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`],
   ["a nested CONNECT", `CONNECT ${HOST}:443 HTTP/1.1\r\nHost: ${HOST}:443\r\n\r\n`],
@@ -122,6 +123,7 @@ for (const [what, request] of AMBIGUOUS) {
 const ON_THE_PORT: readonly (readonly [what: string, request: string])[] = [
   ["a request to be forwarded", "GET http://169.254.169.254/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n"],
   ["a request to the gateway itself", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+  ["an Expect that nobody knows", "GET / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n"],
   ["an upgrade", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"],
   ["HTTP/2 with prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
   ["a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
