@@ -27,6 +27,11 @@ export class AuthorityError extends Error {
   override readonly name = "AuthorityError";
   readonly code: AuthorityErrorCode;
 
+  /** A directory may be back at the next try; what is in files stays. */
+  get passing(): boolean {
+    return this.code === "unwritable";
+  }
+
   constructor(code: AuthorityErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -11,9 +11,18 @@ const GIVEN: ReadonlySet<string> = new Set([
   "AuthorityError",
 ]);
 
+/**
+ * Whether an error is of what the command was given, so that the same again would fail again. Not so where the error says that
+ * it is passing: a port in use, a directory that is not mounted yet, a metadata server that does not answer.
+ */
+export function isGiven(error: unknown): boolean {
+  if (!(error instanceof Error) || !GIVEN.has(error.name)) return false;
+  return !("passing" in error && error.passing === true);
+}
+
 /** Says on standard error what went wrong; answers the exit code: 2 for what the command was given, else 1. */
 export function explainFailure(error: unknown): number {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`bqtape: ${message}\n`);
-  return error instanceof Error && GIVEN.has(error.name) ? 2 : 1;
+  return isGiven(error) ? 2 : 1;
 }

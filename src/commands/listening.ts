@@ -7,9 +7,11 @@ interface Listens {
   listen(host: string, port: number): Promise<AddressInfo>;
 }
 
+const NOT_PERMITTED = "not permitted: choose a port above 1023";
+
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use: stop what uses it, or choose another",
-  EACCES: "not permitted: choose a port above 1023",
+  EACCES: NOT_PERMITTED,
   EADDRNOTAVAIL: "this machine has no such address",
 };
 
@@ -27,6 +29,8 @@ export async function listening(
     return await server.listen(host, port);
   } catch (cause) {
     const reason = REASONS[systemCode(cause) ?? ""] ?? String(cause);
-    throw new ConfigError(`${key} ${host}:${port} cannot be listened on: ${reason}`, { cause });
+    // Another process may end, and an address come to this machine.
+    const passing = reason !== NOT_PERMITTED;
+    throw new ConfigError(`${key} ${host}:${port} cannot be listened on: ${reason}`, { cause, passing });
   }
 }

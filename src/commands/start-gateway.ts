@@ -281,13 +281,14 @@ async function lockDataDir(dataDir: string): Promise<DataDirectoryLock> {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ConfigError(
         `dataDir ${dataDir} cannot be used (${reason}): choose a directory that can be made and written`,
-        { cause },
+        { cause, passing: true },
       );
     }
     if (lock !== undefined) return lock;
     if (Date.now() > deadline) {
       throw new ConfigError(
         `another gateway is using dataDir ${dataDir}: stop it, or give this one a directory of its own`,
+        { passing: true },
       );
     }
   }

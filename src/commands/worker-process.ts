@@ -3,6 +3,7 @@ import type { SessionState } from "../identity/session-state.ts";
 import { openLog } from "../logging/open-log.ts";
 import type { RecordedEvent } from "../recording/events.ts";
 import { NOTHING_DONE } from "../recording/session-counts.ts";
+import { isGiven } from "./failure.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
@@ -109,7 +110,8 @@ function leave(): void {
 process.on("message", (message: ToWorker) => {
   lead(message).catch((error: unknown) => {
     log?.error({ err: error }, "a worker cannot go on");
-    tell({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+    const message = error instanceof Error ? error.message : String(error);
+    tell({ type: "failed", message, given: isGiven(error) });
     process.exitCode = 1;
     process.disconnect();
   });

@@ -96,7 +96,7 @@ class Workers implements Relays {
       await Promise.all(
         this.#places.map(async ({ worker }) => {
           const answer = await this.#answer(worker, "ready");
-          if (answer.type === "failed") throw new ConfigError(answer.message);
+          if (answer.type === "failed") throw new ConfigError(answer.message, { passing: !answer.given });
         }),
       );
     } catch (error) {
@@ -289,7 +289,8 @@ class Workers implements Relays {
         const meant = number === undefined || ("number" in message && message.number === number);
         if ((message.type === type && meant) || message.type === "failed") settle(message);
       };
-      const onExit = (): void => settle({ type: "failed", message: "a worker ended before it answered" });
+      const onExit = (): void =>
+        settle({ type: "failed", message: "a worker ended before it answered", given: false });
       worker.on("message", onMessage);
       worker.once("exit", onExit);
     });

@@ -20,9 +20,20 @@ export interface TokenState {
   readonly failed: number;
 }
 
+interface CredentialErrorOptions extends ErrorOptions {
+  /** Who gives tokens does not now: the same configuration may be good at the next try. */
+  readonly passing?: boolean;
+}
+
 /** Why the gateway has no credential; the message names the fix. */
 export class CredentialError extends Error {
   override readonly name = "CredentialError";
+  readonly passing: boolean;
+
+  constructor(message: string, { passing = false, ...options }: CredentialErrorOptions = {}) {
+    super(message, options);
+    this.passing = passing;
+  }
 }
 
 export interface Token {

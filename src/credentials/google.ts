@@ -62,7 +62,7 @@ async function serviceAccount(
       if (!isAccessToken(value)) throw new Error("the token endpoint answered without a token");
       return { value, expiresAt: expiresAt ?? Date.now() + ASSUMED_LIFE };
     } catch (cause) {
-      throw unavailable(`no access token for ${key.client_email} from ${tokenUrl ?? key.token_uri}`, cause);
+      throw notNow(`no access token for ${key.client_email} from ${tokenUrl ?? key.token_uri}`, cause);
     }
   });
 }
@@ -78,10 +78,8 @@ async function applicationDefault(dispatcher: Dispatcher, scopes: readonly strin
   const { client_email: name = "application-default" } = await auth
     .getCredentials()
     .catch((cause: unknown) => {
-      throw unavailable(
-        "no application default credentials: run `gcloud auth application-default login`",
-        cause,
-      );
+      // A metadata server that does not answer yet looks like one that is not there.
+      throw notNow("no application default credentials: run `gcloud auth application-default login`", cause);
     });
   return new TokenCache(name, async () => {
     try {
@@ -90,7 +88,7 @@ async function applicationDefault(dispatcher: Dispatcher, scopes: readonly strin
       if (!isAccessToken(token)) throw new Error("the token endpoint answered without a token");
       return { value: token, expiresAt: client.credentials.expiry_date ?? Date.now() + ASSUMED_LIFE };
     } catch (cause) {
-      throw unavailable("no access token from application default credentials", cause);
+      throw notNow("no access token from application default credentials", cause);
     }
   });
 }
@@ -110,7 +108,9 @@ export async function readServiceAccount(file: string, where = "credential"): Pr
   try {
     value = JSON.parse(await readFile(file, "utf8")) as typeof value;
   } catch (cause) {
-    throw unavailable(`${where}.keyFile ${file} cannot be read as JSON`, cause);
+    throw new CredentialError(`${where}.keyFile ${file} cannot be read as JSON: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   const { client_email, private_key, private_key_id = "", project_id, token_uri = GOOGLE_TOKEN_URL } = value;
   if (
@@ -149,6 +149,11 @@ function directFetch(dispatcher: Dispatcher, tokenUrl = GOOGLE_TOKEN_URL): typeo
   return direct as typeof globalThis.fetch;
 }
 
-function unavailable(what: string, cause: unknown): CredentialError {
-  return new CredentialError(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+/** Somebody else did not give it, which may be otherwise at the next try. */
+function notNow(what: string, cause: unknown): CredentialError {
+  return new CredentialError(`${what}: ${messageOf(cause)}`, { cause, passing: true });
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -40,7 +40,10 @@ export function impersonated(
     } catch (cause) {
       if (cause instanceof CredentialError) throw cause;
       const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
-      throw new CredentialError(`no access token for ${target} from ${endpoint}: ${reason}`, { cause });
+      throw new CredentialError(`no access token for ${target} from ${endpoint}: ${reason}`, {
+        cause,
+        passing: true,
+      });
     }
   });
 }
@@ -64,12 +67,16 @@ async function tokenOf(response: Response, source: string, target: string): Prom
       response.status === 403 || response.status === 404
         ? `; grant ${source} roles/iam.serviceAccountTokenCreator on it, and enable the IAM Service Account Credentials API`
         : "";
-    throw new CredentialError(`no access token for ${target}: status ${response.status}${said}${mend}`);
+    throw new CredentialError(`no access token for ${target}: status ${response.status}${said}${mend}`, {
+      passing: true,
+    });
   }
   const value = answer?.accessToken;
   const expiresAt = Date.parse(String(answer?.expireTime));
   if (!isAccessToken(value) || Number.isNaN(expiresAt))
-    throw new CredentialError(`no access token for ${target}: IAM Credentials answered without one`);
+    throw new CredentialError(`no access token for ${target}: IAM Credentials answered without one`, {
+      passing: true,
+    });
   return { value, expiresAt };
 }
 

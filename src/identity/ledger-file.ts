@@ -101,7 +101,7 @@ async function readStates(path: string): Promise<SessionState[]> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    throw new ConfigError(`${path} cannot be read: ${String(cause)}`, { cause });
+    throw new ConfigError(`${path} cannot be read: ${String(cause)}`, { cause, passing: true });
   }
   const states = new Map<string, SessionState>();
   const lines = text.split("\n");

@@ -121,7 +121,7 @@ test(
 );
 
 test(
-  "a port in use is said in words, and leaves the data directory free for the next try",
+  "a port in use is said in words, is no wrong configuration, and leaves the data directory free for the next try",
   OPTIONS,
   async (t) => {
     const taken = createServer();
@@ -136,18 +136,31 @@ test(
         ran.stderr,
         new RegExp(`control\\.listen 127\\.0\\.0\\.1:${port} cannot be listened on: the port is in use`),
       );
-      assert.equal(ran.code, 2);
+      assert.equal(ran.code, 1);
     }
   },
 );
 
-test("a data directory that cannot be one is said in words", OPTIONS, async () => {
-  const { file, directory } = configFile();
-  writeFileSync(join(directory, "data"), "a file where a directory should be");
-  const ran = await bqtape(["serve", "--config", file]);
-  assert.match(ran.stderr, /dataDir .*data/);
-  assert.notEqual(ran.code, 0);
-  assert.doesNotMatch(ran.stderr, /\n {4}at /);
+test(
+  "a data directory that cannot be one is said in words, and is no wrong configuration",
+  OPTIONS,
+  async () => {
+    const { file, directory } = configFile();
+    writeFileSync(join(directory, "data"), "a file where a directory should be");
+    const ran = await bqtape(["serve", "--config", file]);
+    assert.match(ran.stderr, /dataDir .*data/);
+    assert.equal(ran.code, 1);
+    assert.doesNotMatch(ran.stderr, /\n {4}at /);
+  },
+);
+
+test("that nobody gives default credentials now is no wrong configuration", OPTIONS, async () => {
+  const { file, directory } = configFile({ credential: { type: "application-default" } });
+  const ran = await bqtape(["serve", "--config", file], {
+    env: { METADATA_SERVER_DETECTION: "none", GOOGLE_APPLICATION_CREDENTIALS: "", HOME: directory },
+  });
+  assert.match(ran.stderr, /no application default credentials/);
+  assert.equal(ran.code, 1);
 });
 
 test("an authority's key that others can read is refused, with the mend", OPTIONS, async () => {

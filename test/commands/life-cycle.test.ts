@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openSearch } from "../../src/archive/search.ts";
@@ -173,6 +174,17 @@ test("a worker that dies is replaced, and its successor takes over its journal",
   for (let index = 0; index < 4; index += 1) await ask(target, REQUEST);
   assert.equal(await gateway.stop(), 0);
   assert.equal(await recorded(directory), 8);
+});
+
+test("a port that is in use for a worker is no wrong configuration", OPTIONS, async (t) => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const { file } = await configured(t, { proxy: { listen: `127.0.0.1:${port}`, workers: 2 } });
+  const ran = await bqtape(["serve", "--config", file]);
+  assert.match(ran.stderr, /proxy\.listen .* the port is in use/);
+  assert.equal(ran.code, 1);
 });
 
 test("a worker that cannot start ends the gateway with its reason", OPTIONS, async (t) => {

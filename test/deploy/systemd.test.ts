@@ -62,6 +62,14 @@ test("the gateway takes the unit's configuration, and writes only where the unit
     assert.equal(writable.includes(path.slice(0, path.lastIndexOf("/"))), true, path);
 });
 
+test("what ends by itself is started again without end, but what was wrongly given is not", () => {
+  assert.equal(value("Restart"), "on-failure");
+  assert.equal(value("StartLimitIntervalSec"), "0");
+  assert.doesNotMatch(unit, /^StartLimitBurst=/m);
+  assert.equal(value("RestartPreventExitStatus"), "2");
+  assert.equal(Number(value("RestartSec")) >= 5, true);
+});
+
 test("systemd waits longer for the gateway to stop than that waits for exchanges", async () => {
   const { proxy } = await loadConfig({ file: join(FOLDER, "bqtape.yaml"), environment: {} });
   assert.equal(Number(value("TimeoutStopSec")) * 1000 > proxy.drainTimeout + 30_000, true);

@@ -149,7 +149,7 @@ async function list(directory: string): Promise<string[]> {
     return await readdir(directory);
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    throw new ConfigError(`${directory} cannot be read: ${String(cause)}`, { cause });
+    throw new ConfigError(`${directory} cannot be read: ${String(cause)}`, { cause, passing: true });
   }
 }
 
@@ -158,6 +158,6 @@ async function read(file: string): Promise<string | undefined> {
     return await readFile(file, "utf8");
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
-    throw new ConfigError(`${file} cannot be read: ${String(cause)}`, { cause });
+    throw new ConfigError(`${file} cannot be read: ${String(cause)}`, { cause, passing: true });
   }
 }

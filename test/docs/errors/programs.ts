@@ -40,7 +40,7 @@ export const EXITS: readonly (readonly [code: string, means: string])[] = [
   ["0", "done"],
   [
     "1",
-    "failed. Of `replay --dry-run`: a statement that BigQuery did not refuse then would fail now, or that cannot be known",
+    "failed; the same may succeed later, as when a port is in use or a directory not mounted. Of `replay --dry-run`: a statement that BigQuery did not refuse then would fail now, or that cannot be known",
   ],
   ["2", "wrong usage: an argument, the configuration, or a file that it names"],
   [
