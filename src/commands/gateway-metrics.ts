@@ -125,6 +125,8 @@ export async function metricsAccess({
 }: Config): Promise<Readonly<Record<"control" | "own", MetricsAccess>>> {
   const { tokenFile } = metrics;
   if (tokenFile === undefined) {
+    // With a provider, control has a reverse proxy in front of it, on this machine as often as not: who comes from loopback
+    // may then be anybody. Without one, whoever is here may do all that agents may, in any case.
     return { control: { type: identity.loopback ? "loopback" : "nobody" }, own: { type: "everybody" } };
   }
   let token: string;

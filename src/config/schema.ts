@@ -88,7 +88,7 @@ const sections = z.strictObject({
       tokenFile: fileName
         .optional()
         .describe(
-          "holds the bearer token that a scrape must bring; without it, control serves only this machine",
+          "holds the bearer token that a scrape must bring; without it, control serves them to nobody, or with identity.loopback to this machine",
         ),
     })
     .prefault({})

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { parse } from "yaml";
+import { loadConfig } from "../../../src/config/load.ts";
 import { FAILURE_CAUSES, OWN_FAILURES } from "../../../src/metrics/failures.ts";
 import { partFor } from "../../clients/support/parts.ts";
 import { alerts, allRules, metricsIn, PROMETHEUS, recordedIn, seriesNames } from "./rules.ts";
@@ -99,6 +100,24 @@ test("what runbooks refer to is there: other pages, and metrics", async () => {
       assert.ok(existsSync(join(RUNBOOKS, link ?? "")), `${link} in ${file}`);
     for (const name of metricsIn(page.replaceAll(/bqtape_\([^)]*\)_/g, "")))
       assert.ok(known.has(name), `${name} in ${file}`);
+  }
+});
+
+test("runbooks and the scrape ask where all that is shipped listens", async () => {
+  const DEPLOY = join(PROMETHEUS, "..");
+  const shipped = ["systemd/bqtape.yaml", "compose/bqtape.yaml"].map((file) => join(DEPLOY, file));
+  const pages = readdirSync(RUNBOOKS).map((file) => readFileSync(join(RUNBOOKS, file), "utf8"));
+  const asked = pages.flatMap((page) => [...page.matchAll(/http:\/\/127\.0\.0\.1:(\d+)(\/\w+)/g)]);
+  assert.ok(asked.length > 0);
+  const scraped = /targets: \["[\w.]+:(\d+)"\]/.exec(
+    readFileSync(join(PROMETHEUS, "prometheus.yml"), "utf8"),
+  );
+  for (const file of shipped) {
+    const { control, metrics } = await loadConfig({ file, environment: {} });
+    const ports = { control: control.listen.port, metrics: metrics.listen?.port };
+    for (const [url, port, path] of asked)
+      assert.equal(Number(port), path === "/metrics" ? ports.metrics : ports.control, url);
+    assert.equal(Number(scraped?.[1]), ports.metrics);
   }
 });
 
