@@ -17,6 +17,9 @@ const CHART = join(import.meta.dirname, "../../deploy/helm/bqtape");
 const VALUES = readdirSync(join(CHART, "ci")).map((name) => join(CHART, "ci", name));
 const RENDERED_FOR = "1.34.0";
 
+/** Seconds that docs/operations.md has a process given beyond `drainTimeout`. */
+const AFTER_DRAIN = 45;
+
 const OPTIONS = { timeout: 60_000 } as const;
 
 interface Manifest {
@@ -132,7 +135,7 @@ for (const values of VALUES) {
       const drain = { "30s": 30, "5m": 300 }[drainTimeout as "30s" | "5m"];
       const { terminationGracePeriodSeconds, containers } = of("StatefulSet").spec.template.spec;
       const [, preStop] = containers[0].lifecycle.preStop.exec.command;
-      assert.equal(terminationGracePeriodSeconds, Number(preStop) + drain + 30);
+      assert.equal(terminationGracePeriodSeconds, Number(preStop) + drain + AFTER_DRAIN);
     });
 
     test("a pod is nobody of importance on a file system that it cannot write", async (t) => {
@@ -198,6 +201,19 @@ suite("the chart", OPTIONS, () => {
     ],
     ["a misspelt value", (values) => (values.replicas = 3), /replicas/],
     [
+      "a load balancer for agents that no rule lets in",
+      (values) => delete values.networkPolicy.agents,
+      /service\.proxy\.type is LoadBalancer, but networkPolicy lets in pods alone/,
+    ],
+    [
+      "a control listener for outside that no rule lets in",
+      (values) => {
+        delete values.networkPolicy.agents;
+        values.service = { control: { type: "NodePort", port: 8081 } };
+      },
+      /service\.control\.type is NodePort/,
+    ],
+    [
       "a drain of no known length",
       (values) => (values.config.proxy.drainTimeout = "soon"),
       /drainTimeout is "soon": expected a length of time, such as 30s or 5m/,
@@ -239,6 +255,30 @@ suite("the chart", OPTIONS, () => {
       [53, 53],
       [8080, 8081],
     ]);
+  });
+
+  test("lets a load balancer's agents in by their addresses, and out what values add as it is", async (t) => {
+    const helm = partFor(t, "helm");
+    if (helm === undefined) return;
+    const values = join(CHART, "ci/key-file-values.yaml");
+    const { ingress, egress } = (await render(helm, values)).of("NetworkPolicy", "gw-bqtape").spec;
+    assert.deepEqual(ingress[0].from, [{ ipBlock: { cidr: "10.0.0.0/8" } }]);
+    const { networkPolicy } = parse(readFileSync(values, "utf8")) as Values;
+    assert.deepEqual(egress.at(-1), networkPolicy.egress[0]);
+  });
+
+  test("asks resolvers of the cluster, and of the node itself", async (t) => {
+    const helm = partFor(t, "helm");
+    if (helm === undefined) return;
+    const { of } = await render(helm, join(CHART, "ci/workload-identity-values.yaml"));
+    for (const policy of ["gw-bqtape", "gw-bqtape-only"]) {
+      const [dns] = of("NetworkPolicy", policy).spec.egress;
+      assert.deepEqual(dns.ports, [
+        { port: 53, protocol: "UDP" },
+        { port: 53, protocol: "TCP" },
+      ]);
+      assert.deepEqual(dns.to.at(-1), { ipBlock: { cidr: "169.254.0.0/16" } });
+    }
   });
 
   test("takes the rules of deploy/prometheus, and has gateways scraped as the job that they know", async (t) => {

@@ -57,7 +57,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- div (add (mul $number (get $milliseconds $unit)) 999) 1000 -}}
 {{- end -}}
 
+{{/* A service for outside the cluster is of no use to whom the policy keeps out: only an ipBlock lets in who is no pod. */}}
+{{- define "bqtape.outsideLetIn" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- $peers := dict "proxy" $policy.agents "control" (concat $policy.agents $policy.control) -}}
+{{- range $service, $let := $peers -}}
+{{- $type := (get $.Values.service $service).type -}}
+{{- $addresses := false -}}
+{{- range $let }}{{ if hasKey . "ipBlock" }}{{ $addresses = true }}{{ end }}{{ end -}}
+{{- if and (ne $type "ClusterIP") (not $addresses) -}}
+{{- fail (printf "service.%s.type is %s, but networkPolicy lets in pods alone: name the addresses that others come from, as in networkPolicy.agents: [{ ipBlock: { cidr: 10.0.0.0/8 } }]" $service $type) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* From SIGKILL backwards: the delay before SIGTERM, the drain, and the ends of the journals. */}}
 {{- define "bqtape.graceSeconds" -}}
-{{- add .Values.preStopSeconds (include "bqtape.drainSeconds" . | int64) 30 -}}
+{{- add .Values.preStopSeconds (include "bqtape.drainSeconds" . | int64) 45 -}}
 {{- end -}}
