@@ -27,7 +27,8 @@ export type ToWorker =
   | { readonly type: "count"; readonly number: number; readonly session: string }
   /** Answered by `scraped` with the same number. */
   | { readonly type: "scrape"; readonly number: number }
-  | { readonly type: "reload"; readonly config: Config }
+  /** Answered by `reloaded` with the same number, when it has started. */
+  | { readonly type: "reload"; readonly number: number; readonly config: Config }
   | { readonly type: "drain" }
   | { readonly type: "close" };
 
@@ -51,7 +52,7 @@ export type FromWorker =
   | { readonly type: "scraped"; readonly number: number; readonly metrics: MetricsJson }
   | { readonly type: "counted"; readonly number: number; readonly count: SessionCount }
   /** Without `refused`, it was done. */
-  | { readonly type: "reloaded"; readonly refused?: string };
+  | { readonly type: "reloaded"; readonly number: number; readonly refused?: string };
 
 /** Tells the threads of this process a position that another process sent. */
 export function publish(shared: SharedArrayBuffer, position: number): void {

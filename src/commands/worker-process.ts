@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Config } from "../config/schema.ts";
 import type { SessionState } from "../identity/session-state.ts";
 import { openLog } from "../logging/open-log.ts";
 import type { RecordedEvent } from "../recording/events.ts";
@@ -22,6 +23,7 @@ const acknowledged = new SharedArrayBuffer(8);
 const written = new BigInt64Array(end);
 let log: Logger | undefined;
 let relay: Relay | undefined;
+const started = Promise.withResolvers<Relay>();
 
 function tell(message: FromWorker): void {
   if (process.connected) process.send?.(message);
@@ -47,6 +49,7 @@ async function lead(message: ToWorker): Promise<void> {
     const shared = { end, acknowledged, onSeen: tellSeen };
     log = openLog({ level: config.log.level, worker: journal, shared: true });
     relay = await startRelay(config, log, { journal, after, ...shared });
+    started.resolve(relay);
     setInterval(tellJournal, TELL_INTERVAL).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;
@@ -75,13 +78,7 @@ async function lead(message: ToWorker): Promise<void> {
       tellJournal();
       return tell({ type: "flushed", position: relay?.journal.position ?? 0 });
     case "reload":
-      try {
-        await relay?.reload(message.config);
-        if (log !== undefined) log.level = message.config.log.level;
-        return tell({ type: "reloaded" });
-      } catch (error) {
-        return tell({ type: "reloaded", refused: error instanceof Error ? error.message : String(error) });
-      }
+      return await reload(message.number, message.config);
     case "drain":
       await relay?.drain();
       return leave();
@@ -98,6 +95,17 @@ async function note(number: number, event: RecordedEvent): Promise<void> {
     tell({ type: "noted", number });
   } catch (error) {
     tell({ type: "noted", number, failed: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function reload(number: number, config: Config): Promise<void> {
+  try {
+    // One that is still starting has begun with the configuration before this one.
+    await (await started.promise).reload(config);
+    if (log !== undefined) log.level = config.log.level;
+    tell({ type: "reloaded", number });
+  } catch (error) {
+    tell({ type: "reloaded", number, refused: error instanceof Error ? error.message : String(error) });
   }
 }
 

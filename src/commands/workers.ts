@@ -13,6 +13,7 @@ import { NOTHING_DONE, type SessionCount, sum } from "../recording/session-count
 import { GrowthWatch } from "../recording/watch.ts";
 import { furthestRead } from "./journal-readers.ts";
 import type { JournalSlot, Relays, RelaysScrape, SessionHooks } from "./relays.ts";
+import { answerOf, send } from "./worker-answers.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
@@ -20,6 +21,8 @@ const FIRST_RESTART = 100;
 const LAST_RESTART = 5_000;
 /** Milliseconds after which a worker is not young any more. */
 const YOUTH = 10_000;
+/** Milliseconds for workers to take over a configuration: they read keys and certificates, and make certificates. */
+const RELOAD_LIMIT = 10_000;
 /** Milliseconds that workers get to close, beyond the drain, before they are killed. */
 const PATIENCE = 10_000;
 
@@ -95,7 +98,7 @@ class Workers implements Relays {
     try {
       await Promise.all(
         this.#places.map(async ({ worker }) => {
-          const answer = await this.#answer(worker, "ready");
+          const answer = await answerOf(worker, { type: "ready" });
           if (answer.type === "failed") throw new ConfigError(answer.message, { passing: !answer.given });
         }),
       );
@@ -120,7 +123,7 @@ class Workers implements Relays {
       if (state === "starting") return await counts.with([]);
       const number = ++this.#asked;
       send(worker, { type: "scrape", number });
-      const answer = await this.#answer(worker, "scraped", number);
+      const answer = await answerOf(worker, { type: "scraped", number });
       return await counts.with(answer.type === "scraped" ? answer.metrics : []);
     });
     const states = this.#places.map(({ state }) => state);
@@ -140,22 +143,32 @@ class Workers implements Relays {
   async flush(): Promise<ReadonlyMap<string, number>> {
     const positions = this.#places.map(async ({ slot, worker }): Promise<[string, number]> => {
       send(worker, { type: "flush" });
-      const answer = await this.#answer(worker, "flushed");
+      const answer = await answerOf(worker, { type: "flushed" });
       return [slot.journal, answer.type === "flushed" ? answer.position : 0];
     });
     return new Map(await Promise.all(positions));
   }
 
+  /** A worker that is away, or does not answer in time, has not refused: it takes this one over when it is back. */
   async reload(config: Config): Promise<void> {
-    const answers = this.#places.map(async ({ worker }) => {
-      send(worker, { type: "reload", config });
-      return await this.#answer(worker, "reloaded");
-    });
-    for (const answer of await Promise.all(answers)) {
-      if (answer.type === "failed") throw new Error(answer.message);
-      if (answer.type === "reloaded" && answer.refused !== undefined) throw new ConfigError(answer.refused);
-    }
+    const before = this.#config;
+    // From here on whoever takes another's place begins with it.
     this.#config = config;
+    const answers = await Promise.all(this.#places.map((place) => this.#reloadOne(place, config)));
+    const refused = answers.find((answer) => answer !== undefined);
+    if (refused === undefined) return;
+    this.#config = before;
+    throw new ConfigError(refused);
+  }
+
+  /** Why a worker cannot take over a configuration. */
+  async #reloadOne({ worker, slot }: Place, config: Config): Promise<string | undefined> {
+    const number = ++this.#asked;
+    send(worker, { type: "reload", number, config });
+    const answer = await answerOf(worker, { type: "reloaded", number, limit: RELOAD_LIMIT });
+    if (answer.type === "silent")
+      this.#log.warn({ worker: slot.journal }, "a worker has not taken over the new configuration yet");
+    return answer.type === "reloaded" ? answer.refused : undefined;
   }
 
   applySessions(update: SessionUpdate): void {
@@ -167,7 +180,7 @@ class Workers implements Relays {
     if (place === undefined) throw new Error("no worker can record now");
     const number = ++this.#asked;
     send(place.worker, { type: "note", number, event });
-    const answer = await this.#answer(place.worker, "noted", number);
+    const answer = await answerOf(place.worker, { type: "noted", number });
     if (answer.type === "failed") throw new Error(answer.message);
     if (answer.type === "noted" && answer.failed !== undefined) throw new Error(answer.failed);
   }
@@ -177,7 +190,7 @@ class Workers implements Relays {
       if (state === "starting") return NOTHING_DONE;
       const number = ++this.#asked;
       send(worker, { type: "count", number, session });
-      const answer = await this.#answer(worker, "counted", number);
+      const answer = await answerOf(worker, { type: "counted", number });
       return answer.type === "counted" ? answer.count : NOTHING_DONE;
     });
     return (await Promise.all(counts)).reduce(sum);
@@ -276,28 +289,4 @@ class Workers implements Relays {
     place.startedAt = Date.now();
     this.#watch(place, true);
   }
-
-  /** The next message of a type from a worker; when it ends instead, that it failed. */
-  async #answer(worker: Worker, type: FromWorker["type"], number?: number): Promise<FromWorker> {
-    return await new Promise((resolve) => {
-      const settle = (message: FromWorker): void => {
-        worker.off("message", onMessage);
-        worker.off("exit", onExit);
-        resolve(message);
-      };
-      const onMessage = (message: FromWorker): void => {
-        const meant = number === undefined || ("number" in message && message.number === number);
-        if ((message.type === type && meant) || message.type === "failed") settle(message);
-      };
-      const onExit = (): void =>
-        settle({ type: "failed", message: "a worker ended before it answered", given: false });
-      worker.on("message", onMessage);
-      worker.once("exit", onExit);
-    });
-  }
-}
-
-/** A worker that is gone by the time the message gets there tells so by its exit. */
-function send(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.send(message, () => undefined);
 }

@@ -1,46 +1,15 @@
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openSearch } from "../../src/archive/search.ts";
 import { journalDirectory } from "../../src/config/paths.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
-import { bqtape } from "../support/command.ts";
-import { ask, connect, testConfig } from "../support/gateway.ts";
+import { ask, connect } from "../support/gateway.ts";
 import { serve } from "../support/serve.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
-import { startUpstream } from "../support/upstream.ts";
+import { configured, recorded } from "./configured.ts";
 
 const OPTIONS = { timeout: 60_000 } as const;
 const REQUEST = { path: "/bigquery/v2/projects", session: "mine" } as const;
-
-type ConfigInput = ReturnType<typeof testConfig>;
-
-/** A configuration file before an upstream that answers everything with `{}`. */
-async function configured(t: { after(end: () => Promise<void>): void }, more: Partial<ConfigInput> = {}) {
-  const directory = temporaryDirectory();
-  const authorizations: string[] = [];
-  const upstream = await startUpstream(directory, (request, response) => {
-    authorizations.push(request.headers.authorization ?? "");
-    response.end("{}");
-  });
-  t.after(() => upstream.close());
-  const file = join(directory, "bqtape.yaml");
-  const input = testConfig(directory, upstream, more);
-  const write = (changed: Partial<ConfigInput> = {}): void =>
-    writeFileSync(file, JSON.stringify({ ...input, ...changed }));
-  write();
-  const ca = (): string => readFileSync(String(input.ca?.cert), "utf8");
-  return { directory, upstream, file, input, write, ca, authorizations };
-}
-
-async function recorded(directory: string): Promise<number> {
-  const { search } = await openSearch(join(directory, "data"));
-  const exchanges = [...search.exchanges("mine")];
-  search.close();
-  return exchanges.length;
-}
 
 test("SIGTERM ends the gateway with exit code 0, and everything is on record", OPTIONS, async (t) => {
   const { directory, file, ca } = await configured(t);
@@ -149,48 +118,4 @@ test("a new authority serves new connections, and is given out", OPTIONS, async 
   const given = await fetch(`http://127.0.0.1:${gateway.controlPort}/ca.pem`);
   assert.equal(await given.text(), ca());
   assert.equal(readFileSync(join(directory, "data", "agent", "ca.pem"), "utf8"), ca());
-});
-
-test("several workers share the listener, and all that they carry is on record", OPTIONS, async (t) => {
-  const { directory, file, ca } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
-  const gateway = await serve(t, file);
-  const target = { port: gateway.port, ca: ca() };
-  await Promise.all(Array.from({ length: 30 }, () => ask(target, REQUEST)));
-  assert.equal((await fetch(`http://127.0.0.1:${gateway.controlPort}/readyz`)).status, 200);
-  assert.equal(await gateway.stop(), 0);
-  assert.equal(await recorded(directory), 30);
-});
-
-test("a worker that dies is replaced, and its successor takes over its journal", OPTIONS, async (t) => {
-  const { directory, file, ca } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
-  const gateway = await serve(t, file);
-  const target = { port: gateway.port, ca: ca() };
-  for (let index = 0; index < 4; index += 1) await ask(target, REQUEST);
-  const children = readFileSync(`/proc/${gateway.process.pid}/task/${gateway.process.pid}/children`, "utf8")
-    .trim()
-    .split(" ");
-  process.kill(Number(children[0]), "SIGKILL");
-  await gateway.logged("the worker was replaced");
-  for (let index = 0; index < 4; index += 1) await ask(target, REQUEST);
-  assert.equal(await gateway.stop(), 0);
-  assert.equal(await recorded(directory), 8);
-});
-
-test("a port that is in use for a worker is no wrong configuration", OPTIONS, async (t) => {
-  const taken = createServer();
-  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-  t.after(() => taken.close());
-  const { port } = taken.address() as AddressInfo;
-  const { file } = await configured(t, { proxy: { listen: `127.0.0.1:${port}`, workers: 2 } });
-  const ran = await bqtape(["serve", "--config", file]);
-  assert.match(ran.stderr, /proxy\.listen .* the port is in use/);
-  assert.equal(ran.code, 1);
-});
-
-test("a worker that cannot start ends the gateway with its reason", OPTIONS, async (t) => {
-  const { file, write } = await configured(t, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
-  write({ credential: { type: "service-account", keyFile: "/nonexistent.json" } });
-  const ran = await bqtape(["serve", "--config", file]);
-  assert.equal(ran.code, 2);
-  assert.match(ran.stderr, /credential\.keyFile \/nonexistent\.json cannot be read/);
 });
