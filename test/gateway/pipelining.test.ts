@@ -34,7 +34,7 @@ async function agentBefore(t: Parameters<typeof gatewayUnderTest>[0], serve: Ser
 test("requests sent before the answer to the one before are answered in turn", OPTIONS, async (t) => {
   const { secure, answer } = await agentBefore(t, ({ url }, response) => response.end(url));
   secure.write([1, 2, 3].map((at) => GET.replace("datasets", `datasets/d${at}`)).join(""));
-  while (!answer().includes("d3")) await once(secure, "data");
+  while (!answer().includes("datasets/d3")) await once(secure, "data");
   assert.deepEqual(answer().match(/datasets\/d\d/g), ["datasets/d1", "datasets/d2", "datasets/d3"]);
 });
 
