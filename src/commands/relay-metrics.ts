@@ -1,7 +1,8 @@
+import type { Credential } from "../credentials/credential.ts";
 import type { Credentials } from "../credentials/per-group.ts";
 import type { KeySetState } from "../identity/oidc/key-set.ts";
 import type { Sessions } from "../identity/sessions.ts";
-import type { KeySetMetrics } from "../metrics/declarations.ts";
+import type { KeySetMetrics, RelayMetrics } from "../metrics/declarations.ts";
 import { type RelayMeter, showCount } from "../metrics/relay-meter.ts";
 import type { Journal } from "../recording/journal.ts";
 
@@ -33,7 +34,7 @@ export function measure(meter: RelayMeter, measured: Measured): void {
     metrics.journalOpen.set(label, journal.state === "open" ? 1 : 0);
     showCount(metrics.journalAppendedBytes, [[label, journal.position]]);
     metrics.certificateExpiry.set({ certificate: "authority" }, measured.authorityEnds().getTime() / 1_000);
-    showCredentials();
+    showCredentials(metrics, measured.credentials().all);
     showSpans();
     showKeySets(metrics, measured.keySets());
   });
@@ -46,22 +47,26 @@ export function measure(meter: RelayMeter, measured: Measured): void {
       [{ result: "dropped" }, spans.dropped],
     ]);
   }
+}
 
-  function showCredentials(): void {
-    const all = measured.credentials().all;
-    metrics.credentialExpiry.reset();
-    for (const { name: credential, state } of all) {
-      if (state.expiresAt !== undefined)
-        metrics.credentialExpiry.set({ credential }, state.expiresAt / 1_000);
-    }
-    showCount(
-      metrics.credentialFetches,
-      all.flatMap(({ name: credential, state }) => [
-        [{ credential, result: "ok" }, state.fetched] as const,
-        [{ credential, result: "failed" }, state.failed] as const,
-      ]),
-    );
+/** Has a relay's metrics show what became of credentials' tokens. */
+export function showCredentials(
+  { credentialExpiry, credentialFetches }: Pick<RelayMetrics, "credentialExpiry" | "credentialFetches">,
+  all: readonly Pick<Credential, "name" | "state">[],
+): void {
+  credentialExpiry.reset();
+  for (const { name: credential, state } of all) {
+    // One that has ended is fetched anew when it is needed: of a worker that is idle it tells nothing.
+    if (state.expiresAt !== undefined && state.expiresAt > Date.now())
+      credentialExpiry.set({ credential }, state.expiresAt / 1_000);
   }
+  showCount(
+    credentialFetches,
+    all.flatMap(({ name: credential, state }) => [
+      [{ credential, result: "ok" }, state.fetched] as const,
+      [{ credential, result: "failed" }, state.failed] as const,
+    ]),
+  );
 }
 
 /** Has a process's metrics show what became of the keys that it knows. */

@@ -145,7 +145,7 @@ export function declareRelayMetrics(registry: Registry<OpenMetricsContentType>) 
     }),
     credentialExpiry: new Gauge({
       name: "bqtape_credential_token_expiry_timestamp_seconds",
-      help: "When the access token that is in use of a credential ends; absent until one was needed",
+      help: "When the access token of a credential ends, in the worker where it ends first; absent while there is none, or it has ended and no other was needed",
       labelNames: ["credential"],
       aggregator: "min",
       registers,
