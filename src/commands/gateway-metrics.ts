@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { Gauge } from "prom-client";
 import { ConfigError } from "../config/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { MetricsAccess } from "../control/metrics-route.ts";
@@ -8,6 +9,7 @@ import type { Exposition } from "../metrics/exposition.ts";
 import { GatewayMeter } from "../metrics/gateway-meter.ts";
 import { LagClock } from "../metrics/lag-clock.ts";
 import { showCount } from "../metrics/relay-meter.ts";
+import type { DiskUse } from "./disk-use.ts";
 import type { JournalReaderName } from "./journal-readers.ts";
 import { showKeySets } from "./relay-metrics.ts";
 import type { JournalSlot, Relays } from "./relays.ts";
@@ -20,6 +22,8 @@ export interface MeasuredGateway {
   readonly delivery: Delivery | undefined;
   /** Up to where the archive has made a journal durable; `undefined` without an archive. */
   readonly archived: ((journal: string) => number) | undefined;
+  /** How full its disk is. */
+  readonly disk: DiskUse;
   /** What became of the keys of those identity providers whose tokens open sessions. */
   readonly keySets: () => ReadonlyMap<string, KeySetState>;
   /** Absent when the gateway takes traffic. */
@@ -37,9 +41,13 @@ export class GatewayMetrics implements Disposable {
   readonly #timer: NodeJS.Timeout;
 
   constructor(measured: MeasuredGateway) {
-    const { slots, delivery } = measured;
+    const { slots, delivery, archived } = measured;
     this.#measured = measured;
-    this.#meter = new GatewayMeter({ delivery: delivery !== undefined, workers: slots.length > 1 });
+    this.#meter = new GatewayMeter({
+      delivery: delivery !== undefined,
+      archive: archived !== undefined,
+      workers: slots.length > 1,
+    });
     this.#meter.metrics.build.set({ version: VERSION, node: process.version }, 1);
     this.#timer = setInterval(() => this.#look(), LOOK).unref();
   }
@@ -47,8 +55,8 @@ export class GatewayMetrics implements Disposable {
   /** @param accept the scrape's `Accept`. */
   async expose(accept: string | undefined): Promise<Exposition> {
     const began = performance.now();
-    const { relays, notReady } = this.#measured;
-    const { metrics, states, restarts } = await relays.scrape();
+    const { relays, disk, notReady } = this.#measured;
+    const [{ metrics, states, restarts }, room] = await Promise.all([relays.scrape(), disk.state()]);
     const own = this.#meter.metrics;
     own.ready.set(notReady() === undefined ? 1 : 0);
     own.workers.reset();
@@ -57,6 +65,8 @@ export class GatewayMetrics implements Disposable {
     this.#look();
     this.#showLags();
     this.#showDelivery();
+    showOrLeaveOut(own.dataFreeBytes, room.free);
+    showOrLeaveOut(own.archiveBytes, room.archive);
     showKeySets(own, this.#measured.keySets());
     const exposition = await this.#meter.expose(metrics, accept);
     // Of this scrape the next one tells.
@@ -116,6 +126,12 @@ export class GatewayMetrics implements Disposable {
       }
     }
   }
+}
+
+/** A gauge without labels is 0 until it is set: where nothing is known, that would be a number. */
+function showOrLeaveOut(gauge: Gauge, value: number | undefined): void {
+  if (value === undefined) gauge.remove({});
+  else gauge.set(value);
 }
 
 /** Who may read metrics on the control listener, and on one of their own. @throws {ConfigError} */

@@ -15,6 +15,7 @@ import { type Delivery, readDelivered, startDelivery } from "../delivery/deliver
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
+import { DiskUse, lookAtDisk } from "./disk-use.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { GatewayMetrics, metricsAccess } from "./gateway-metrics.ts";
 import { agentFacts, NO_SESSIONS, openSessions } from "./gateway-sessions.ts";
@@ -117,6 +118,7 @@ export async function startGateway(
     relays: running,
     slots,
     delivery,
+    disk: new DiskUse(() => lookAtDisk(config.dataDir, archive !== undefined)),
     keySets: () => sessions?.keySets() ?? new Map(),
     archived: archive === undefined ? undefined : (journal) => durable.get(journal) ?? 0,
     notReady,

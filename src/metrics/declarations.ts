@@ -201,6 +201,9 @@ export const DELIVERY_METRICS = [
   "bqtape_delivery_retries_total",
 ] as const;
 
+/** There is none without an archive. */
+export const ARCHIVE_METRIC = "bqtape_archive_bytes";
+
 /** Of the process that agents do not reach: delivery, archive, workers. */
 export type GatewayMetrics = ReturnType<typeof declareGatewayMetrics>;
 
@@ -239,6 +242,16 @@ export function declareGatewayMetrics(registry: Registry) {
       name: "bqtape_journal_lag_seconds",
       help: "Age of the oldest bytes of a journal that a reader of it (archive, delivery) has yet to make durable; to a second",
       labelNames: ["journal", "reader"],
+      registers,
+    }),
+    archiveBytes: new Gauge({
+      name: "bqtape_archive_bytes",
+      help: "Bytes of the archive's file, with its log; absent without an archive",
+      registers,
+    }),
+    dataFreeBytes: new Gauge({
+      name: "bqtape_data_free_bytes",
+      help: "Bytes that the gateway may still write where dataDir is; absent while the disk does not answer",
       registers,
     }),
     ...declareKeySetMetrics(registry),

@@ -1,5 +1,10 @@
 import { Registry } from "prom-client";
-import { DELIVERY_METRICS, declareGatewayMetrics, type GatewayMetrics } from "./declarations.ts";
+import {
+  ARCHIVE_METRIC,
+  DELIVERY_METRICS,
+  declareGatewayMetrics,
+  type GatewayMetrics,
+} from "./declarations.ts";
 import { type Exposition, expose, type MetricsJson } from "./exposition.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
@@ -11,8 +16,9 @@ export class GatewayMeter {
   /**
    * @param shape what there is to measure: what there is not has no metric. A relay in this process measures the process itself.
    */
-  constructor({ delivery, workers }: { readonly delivery: boolean; readonly workers: boolean }) {
+  constructor({ delivery, archive, workers }: Readonly<Record<"delivery" | "archive" | "workers", boolean>>) {
     if (workers) collectProcessMetrics(this.registry);
+    if (!archive) this.registry.removeSingleMetric(ARCHIVE_METRIC);
     if (!delivery) for (const name of DELIVERY_METRICS) this.registry.removeSingleMetric(name);
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fastify from "fastify";
@@ -126,6 +126,42 @@ test("the metrics of all workers are one text", { timeout: 60_000 }, async (t) =
   assert.equal(text.match(/^# TYPE bqtape_exchanges_total /gm)?.length, 1);
   assert.equal(await gateway.stop(), 0);
 });
+
+test(
+  "how full the disk is stands in the metrics, and the archive's size where there is one",
+  LIMIT,
+  async (t) => {
+    const gateway = await started(t);
+    const text = await metricsOf(gateway.control.port);
+    assert.ok(seriesIn(text, "bqtape_data_free_bytes") > 0);
+    assert.ok(seriesIn(text, "bqtape_archive_bytes") > 0);
+  },
+);
+
+test("without an archive there is no size of one", LIMIT, async (t) => {
+  const gateway = await started(t, { archive: { enabled: false } });
+  assert.doesNotMatch(await metricsOf(gateway.control.port), /bqtape_archive_bytes/);
+});
+
+test(
+  "a disk that is gone leaves its number out of the metrics, which are told all the same",
+  LIMIT,
+  async (t) => {
+    const directory = temporaryDirectory();
+    const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
+    t.after(() => upstream.close());
+    const dataDir = join(directory, "data");
+    const gateway = await gatewayUnderTest(
+      t,
+      testConfig(directory, upstream, { dataDir, archive: { enabled: false } }),
+    );
+    renameSync(dataDir, join(directory, "elsewhere"));
+    const text = await metricsOf(gateway.control.port);
+    renameSync(join(directory, "elsewhere"), dataDir);
+    assert.doesNotMatch(text, /^bqtape_data_free_bytes/m);
+    assert.equal(seriesIn(text, "bqtape_ready"), 1);
+  },
+);
 
 test("with a token, metrics are for who has it", LIMIT, async (t) => {
   const tokenFile = join(temporaryDirectory(), "token");

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from "prom-client";
 import {
+  ARCHIVE_METRIC,
   DELIVERY_METRICS,
   DURATION_BUCKETS,
   declareGatewayMetrics,
@@ -34,7 +35,7 @@ the workers' numbers up; of expiry times the earliest counts.`,
     metricsTable(relayMetrics()),
     "## The gateway as a whole",
     metricsTable(gatewayMetrics()),
-    `Without \`kafka\` there are none of ${codes(DELIVERY_METRICS)}.`,
+    `Without an archive there is no ${code(ARCHIVE_METRIC)}. Without \`kafka\` there are none of ${codes(DELIVERY_METRICS)}.`,
     "Besides these there are prom-client's own of the Node.js processes, `process_…` and `nodejs_…`, summed over the processes.",
   );
 }

@@ -13,7 +13,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 import { limitProcess } from "../../support/time-limit.ts";
 import { startUpstream, writeServiceAccount } from "../../support/upstream.ts";
 import { type RunningPrometheus, startPrometheus } from "./prometheus.ts";
-import { inSeconds, readRules } from "./rules.ts";
+import { inSeconds, type RuleFile, readRules } from "./rules.ts";
 
 limitProcess(140_000);
 
@@ -38,7 +38,7 @@ test("when it really happens, alerts fire, and they end with their cause", {
   const recording = await recordingGateway(t, cluster.addresses());
   const { gateway: asking, tokens } = await gatewayOfShortTokens(t);
   const targets = { recording: recording.control.port, asking: asking.control.port };
-  const prometheus = await startPrometheus(t, targets, inSeconds(readRules()));
+  const prometheus = await startPrometheus(t, targets, inSeconds(without("BqtapeDiskFills", readRules())));
   if (prometheus === undefined) return;
 
   await t.test("with authorities near their ends, of what is well nothing else fires", LIMIT, async () => {
@@ -85,6 +85,13 @@ test("when it really happens, alerts fire, and they end with their cause", {
     await Promise.all(waiting);
   });
 });
+
+/** This machine's disk is others', too: what they write in ten seconds says what it is after a day. */
+function without(alert: string, { groups }: RuleFile): RuleFile {
+  const others = (rule: RuleFile["groups"][number]["rules"][number]): boolean =>
+    !("alert" in rule) || rule.alert !== alert;
+  return { groups: groups.map(({ name, rules }) => ({ name, rules: rules.filter(others) })) };
+}
 
 /** Delivers to Kafka alone; its journal is as small as can be, its authority good for 20 days. */
 async function recordingGateway(t: TestContext, brokers: string[]): Promise<GatewayUnderTest> {

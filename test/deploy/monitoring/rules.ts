@@ -73,7 +73,7 @@ export function recordedIn(expression: string): ReadonlySet<string> {
 
 /** Every name under which a gateway has series: a histogram has three. */
 export async function seriesNames(): Promise<ReadonlySet<string>> {
-  const gateway = new GatewayMeter({ delivery: true, workers: true });
+  const gateway = new GatewayMeter({ delivery: true, archive: true, workers: true });
   const all = [
     ...(await gateway.registry.getMetricsAsJSON()),
     ...(await new RelayMeter().registry.getMetricsAsJSON()),
