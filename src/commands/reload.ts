@@ -1,6 +1,7 @@
 import { statSync, unwatchFile, watchFile } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { checkIdentity } from "../config/check-identity.ts";
 import { keyFiles } from "../config/credential.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -26,10 +27,13 @@ export function reloadOnChange(
   const reload = (): void => {
     busy = busy.then(async () => {
       try {
-        const next = await loadConfig({ file });
+        const read = await loadConfig({ file });
+        // Of what is not in force it is checked that a start will take it.
+        checkIdentity(read);
+        const next = inForce(started, read);
         await gateway.reload(next);
         log.level = next.log.level;
-        const waiting = changedForNextStart(current, next);
+        const waiting = changedForNextStart(started, read);
         if (waiting.length > 0) log.warn({ keys: waiting }, "these keys take effect at the next start");
         unwatch(current);
         current = next;
@@ -87,6 +91,16 @@ export const READ_AT_START = [
   "archive",
   "tracing",
 ] as const;
+
+/**
+ * The configuration that a gateway goes by after a reload: with what waits for the next start as it was at this one. Also a
+ * worker that takes another's place goes by it, so that its recordings are where the others' are.
+ */
+function inForce(started: Config, read: Config): Config {
+  const { log, ca, credential, tunnel, proxy } = read;
+  const { drainTimeout } = proxy;
+  return { ...started, log, ca, credential, tunnel, proxy: { ...started.proxy, drainTimeout } };
+}
 
 /** Those of them that differ. */
 function changedForNextStart(before: Config, after: Config): string[] {

@@ -37,8 +37,9 @@ export interface RunningGateway {
   /** Resolves when Kafka has acknowledged everything that is in the journals now; at once without `kafka`. */
   delivered(): Promise<void>;
   /**
-   * Takes over what can change while it runs: tunnels, credential, authority and the drain's limit.
+   * Takes over what can change while it runs: tunnels, credential, authority, log and the drain's limit.
    *
+   * @param config else as it was at the start.
    * @throws when something in it cannot be used; the old configuration stays in force.
    */
   reload(config: Config): Promise<void>;
@@ -161,10 +162,9 @@ export async function startGateway(
       await Promise.all([...positions].map(([name, position]) => delivery?.delivered(name, position)));
     },
     async reload(next) {
-      checkIdentity(next);
       await running.reload(next);
       current = await openGatewayAuthority(next);
-      await openAgentFiles({ authority: current, config: { ...next, dataDir: config.dataDir } });
+      await openAgentFiles({ authority: current, config: next });
     },
     async drain() {
       await running.drain();

@@ -65,6 +65,32 @@ test("a change that only a start takes over is named", OPTIONS, async (t) => {
   assert.deepEqual(keys, ["limits"]);
 });
 
+test("a key that waits for a start is named at each reload until it is as it was", OPTIONS, async (t) => {
+  const { file, write } = await configured(t);
+  const gateway = await serve(t, file);
+  const reload = async (): Promise<void> => {
+    gateway.process.kill("SIGHUP");
+    await gateway.logged("reloaded the configuration");
+  };
+  write({ limits: { total: "1h" } });
+  await reload();
+  await reload();
+  const said = (): number => gateway.output().split("these keys take effect at the next start").length - 1;
+  assert.equal(said(), 2);
+  write();
+  await reload();
+  assert.equal(said(), 2);
+});
+
+test("a file that no start would take is refused, though what is wrong would wait", OPTIONS, async (t) => {
+  const { file, write } = await configured(t);
+  const gateway = await serve(t, file);
+  write({ identity: {} });
+  gateway.process.kill("SIGHUP");
+  const refused = await gateway.logged("the new configuration is refused; the old one stays in force");
+  assert.match(JSON.stringify(refused.err), /set identity\.loopback: true/);
+});
+
 test("a new file that cannot be used is refused, and the old one stays", OPTIONS, async (t) => {
   const { file, write, ca } = await configured(t);
   const gateway = await serve(t, file);

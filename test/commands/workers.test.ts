@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { bqtape } from "../support/command.ts";
 import { ask, connect } from "../support/gateway.ts";
@@ -103,4 +104,21 @@ test("a port that is in use for a worker is no wrong configuration", OPTIONS, as
   const ran = await bqtape(["serve", "--config", file]);
   assert.match(ran.stderr, /proxy\.listen .* the port is in use/);
   assert.equal(ran.code, 1);
+});
+
+test("who takes a worker's place begins with what is in force, not with what waits", OPTIONS, async (t) => {
+  const { directory, file, write, ca } = await configured(t, TWO);
+  const gateway = await serve(t, file);
+  const elsewhere = join(directory, "elsewhere");
+  write({ ...TWO, dataDir: elsewhere, limits: { total: "1h" }, tunnel: { hosts: ["127.0.0.1"] } });
+  gateway.process.kill("SIGHUP");
+  const { keys } = await gateway.logged("these keys take effect at the next start");
+  assert.deepEqual(keys, ["dataDir", "limits"]);
+  await gateway.logged("reloaded the configuration");
+  killOneOf(gateway);
+  await gateway.logged("the worker was replaced");
+  for (let index = 0; index < 4; index += 1) await ask({ port: gateway.port, ca: ca() }, REQUEST);
+  assert.equal(await gateway.stop(), 0);
+  assert.equal(await recorded(directory), 4);
+  assert.equal(existsSync(elsewhere), false);
 });
