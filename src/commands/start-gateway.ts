@@ -114,7 +114,9 @@ export async function startGateway(
   sessions?.attach(running);
   const proxy = config.proxy.advertise ?? hostPort(running.proxy);
   const files = await openAgentFiles({ authority, config });
-  const notReady = (): string | undefined => running.notReady() ?? sessions?.notReady();
+  let stopping = false;
+  const notReady = (): string | undefined =>
+    stopping ? "the gateway is stopping" : (running.notReady() ?? sessions?.notReady());
   const metrics = new GatewayMetrics({
     relays: running,
     slots,
@@ -167,6 +169,7 @@ export async function startGateway(
       await openAgentFiles({ authority: current, config: next });
     },
     async drain() {
+      stopping = true;
       await running.drain();
       await parts.disposeAsync();
     },

@@ -35,6 +35,25 @@ test("a drain lets an exchange finish, takes no new connection, and then ends", 
   await drained;
 });
 
+test("from its beginning a drain is told to who asks whether traffic is taken", OPTIONS, async (t) => {
+  const directory = temporaryDirectory();
+  const { upstream, answers, arrival } = await held(directory);
+  t.after(() => upstream.close());
+  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
+  const arrived = arrival();
+  const asked = ask({ port: gateway.proxy.port, ca: gateway.ca }, REQUEST);
+  await arrived;
+  const drained = gateway.drain();
+  const control = `http://127.0.0.1:${gateway.control.port}`;
+  const readiness = await fetch(`${control}/readyz`);
+  assert.equal(readiness.status, 503);
+  assert.match(await readiness.text(), /"reason":"the gateway is stopping"/);
+  assert.match(await (await fetch(`${control}/metrics`)).text(), /^bqtape_ready 0$/m);
+  answers[0]?.end("{}");
+  await asked;
+  await drained;
+});
+
 test("a drain cuts what goes on for longer than its limit", OPTIONS, async (t) => {
   const directory = temporaryDirectory();
   const { upstream, arrival } = await held(directory);
