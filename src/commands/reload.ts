@@ -35,9 +35,10 @@ export function reloadOnChange(
         log.level = next.log.level;
         const waiting = changedForNextStart(started, read);
         if (waiting.length > 0) log.warn({ keys: waiting }, "these keys take effect at the next start");
+        // In this order: a file that both name stays watched, so a change since it was read is not missed.
+        watch(next);
         unwatch(current);
         current = next;
-        watch(current);
         log.info("reloaded the configuration");
       } catch (error) {
         log.error({ err: error }, "the new configuration is refused; the old one stays in force");
@@ -46,7 +47,7 @@ export function reloadOnChange(
   };
   const files = (config: Config): string[] => {
     const { credential, ca } = config;
-    return [...(file === undefined ? [] : [file]), ca.cert, ...keyFiles(credential)];
+    return [...(file === undefined ? [] : [file]), ca.cert, ca.key, ...keyFiles(credential)];
   };
   const watch = (config: Config): void => {
     for (const path of files(config)) watchFile(path, { interval: LOOK_INTERVAL, persistent: false }, reload);

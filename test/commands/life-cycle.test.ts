@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createAuthority } from "../../src/certificates/authority.ts";
 import { journalDirectory } from "../../src/config/paths.ts";
 import { JournalReader } from "../../src/recording/reader.ts";
 import { ask, connect } from "../support/gateway.ts";
@@ -145,3 +146,20 @@ test("a new authority serves new connections, and is given out", OPTIONS, async 
   assert.equal(await given.text(), ca());
   assert.equal(readFileSync(join(directory, "data", "agent", "ca.pem"), "utf8"), ca());
 });
+
+test(
+  "an authority whose key comes later than its certificate is taken over when it does",
+  OPTIONS,
+  async (t) => {
+    const { directory, input, file, ca } = await configured(t);
+    const gateway = await serve(t, file);
+    const fresh = await createAuthority({ commonName: "fresh", permittedDomains: ["googleapis.com"] });
+    writeFileSync(String(input.ca?.cert), fresh.certificatePem);
+    await gateway.logged("the new configuration is refused; the old one stays in force");
+    const key = join(directory, "fresh.key");
+    writeFileSync(key, fresh.privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+    renameSync(key, String(input.ca?.key));
+    await gateway.logged("reloaded the configuration");
+    assert.equal((await ask({ port: gateway.port, ca: ca() }, REQUEST)).status, 200);
+  },
+);

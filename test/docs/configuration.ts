@@ -49,7 +49,7 @@ Every key can come from the environment, which wins over the file; the variable'
 where they are JSON (\`8\`, \`true\`, \`["a"]\`, \`{"type":"none"}\`), else text. A variable that names a section replaces it whole; a more
 precise one refines it. In a list (\`[]\`) items have no variables of their own: give the whole list.
 
-The gateway takes the file anew on SIGHUP, and when the file, the authority's certificate or a key file changes: ${codes(atOnce(keys))}
+The gateway takes the file anew on SIGHUP, and when the file, a file of the authority or a key file changes: ${codes(atOnce(keys))}
 are in force at once, connections that are open go on. Everything else waits for the next start, and the log names the keys that wait. What cannot be
 used is refused in the log, and the old configuration stays.
 
