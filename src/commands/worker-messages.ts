@@ -35,6 +35,8 @@ export type ToWorker =
 /** From a worker to the gateway's first process. */
 export type FromWorker =
   | { readonly type: "ready"; readonly proxy: AddressInfo }
+  /** A sign of life: its event loop turns. */
+  | { readonly type: "alive" }
   /** It could not start; the message is for a person. `given`: since what it was given is wrong. */
   | { readonly type: "failed"; readonly message: string; readonly given: boolean }
   /** How far the journal is written, whether it takes more, and how many bytes it holds. */

@@ -8,6 +8,7 @@ import { isGiven } from "./failure.ts";
 import { tuneGarbageCollection } from "./garbage-collection.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
+import { LOOK } from "./worker-silence.ts";
 
 /*
  * A worker of a gateway: one relay in a process of its own, led by messages. Signals of a terminal reach it too, but its
@@ -26,7 +27,8 @@ let relay: Relay | undefined;
 const started = Promise.withResolvers<Relay>();
 
 function tell(message: FromWorker): void {
-  if (process.connected) process.send?.(message);
+  // That nobody listens any more is told by the channel's end; an error without somebody to take it would end the process first.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
 let told = "";
@@ -51,6 +53,7 @@ async function lead(message: ToWorker): Promise<void> {
     relay = await startRelay(config, log, { journal, after, ...shared });
     started.resolve(relay);
     setInterval(tellJournal, TELL_INTERVAL).unref();
+    setInterval(() => tell({ type: "alive" }), LOOK).unref();
     tell({ type: "ready", proxy: relay.proxy });
     return;
   }

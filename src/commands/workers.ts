@@ -15,6 +15,7 @@ import { furthestRead } from "./journal-readers.ts";
 import type { JournalSlot, Relays, RelaysScrape, SessionHooks } from "./relays.ts";
 import { answerOf, send } from "./worker-answers.ts";
 import { type FromWorker, publish, type ToWorker } from "./worker-messages.ts";
+import { LOOK, LOST_AFTER, SILENT_AFTER, WorkerSilence } from "./worker-silence.ts";
 
 /** Milliseconds before a worker that ended by itself is started again: doubled each time it ends young. */
 const FIRST_RESTART = 100;
@@ -23,6 +24,8 @@ const LAST_RESTART = 5_000;
 const YOUTH = 10_000;
 /** Milliseconds for workers to take over a configuration: they read keys and certificates, and make certificates. */
 const RELOAD_LIMIT = 10_000;
+/** Milliseconds for a worker to say what it measures: Prometheus waits ten seconds for all of them together. */
+const SCRAPE_LIMIT = 3_000;
 /** Milliseconds that workers get to close, beyond the drain, before they are killed. */
 const PATIENCE = 10_000;
 
@@ -69,6 +72,8 @@ class Workers implements Relays {
   #config: Config;
   /** What {@link #passOn} waits with. */
   readonly #watches: readonly GrowthWatch[];
+  readonly #silence = new WorkerSilence();
+  readonly #looking = setInterval(() => this.#lookForSilence(), LOOK).unref();
   #restarts = 0;
   #stopping = false;
   #stopped = false;
@@ -114,20 +119,27 @@ class Workers implements Relays {
   }
 
   notReady(): string | undefined {
-    const place = this.#places.find(({ state }) => state !== "open");
-    return place === undefined ? undefined : `worker ${place.slot.journal}: ${place.state}`;
+    const place = this.#places.find((each) => this.#stateOf(each) !== "open");
+    return place === undefined ? undefined : `worker ${place.slot.journal}: ${this.#stateOf(place)}`;
   }
 
   async scrape(): Promise<RelaysScrape> {
-    const metrics = this.#places.map(async ({ worker, state, counts }): Promise<readonly MetricsJson[]> => {
-      if (state === "starting") return await counts.with([]);
-      const number = ++this.#asked;
-      send(worker, { type: "scrape", number });
-      const answer = await answerOf(worker, { type: "scraped", number });
-      return await counts.with(answer.type === "scraped" ? answer.metrics : []);
-    });
-    const states = this.#places.map(({ state }) => state);
+    const metrics = this.#places.map((place) => this.#scrapeOne(place));
+    const states = this.#places.map((place) => this.#stateOf(place));
     return { metrics: (await Promise.all(metrics)).flat(), states, restarts: this.#restarts };
+  }
+
+  /** Of a worker that does not answer, what it said last. */
+  async #scrapeOne(place: Place): Promise<readonly MetricsJson[]> {
+    const { worker, counts } = place;
+    const state = this.#stateOf(place);
+    if (state === "starting") return await counts.with([]);
+    if (state === "silent") return await counts.asBefore();
+    const number = ++this.#asked;
+    send(worker, { type: "scrape", number });
+    const answer = await answerOf(worker, { type: "scraped", number, limit: SCRAPE_LIMIT });
+    if (answer.type === "silent") return await counts.asBefore();
+    return await counts.with(answer.type === "scraped" ? answer.metrics : []);
   }
 
   fill(): number {
@@ -176,7 +188,7 @@ class Workers implements Relays {
   }
 
   async note(event: RecordedEvent): Promise<void> {
-    const place = this.#places.find(({ state }) => state === "open");
+    const place = this.#places.find((each) => this.#stateOf(each) === "open");
     if (place === undefined) throw new Error("no worker can record now");
     const number = ++this.#asked;
     send(place.worker, { type: "note", number, event });
@@ -206,6 +218,7 @@ class Workers implements Relays {
 
   async #stop(message: ToWorker, milliseconds: number): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#looking);
     await this.#stopWorkers(message, milliseconds);
     this.#stopped = true;
     for (const watch of this.#watches) watch.wake();
@@ -256,9 +269,11 @@ class Workers implements Relays {
   #watch(place: Place, replacement: boolean): void {
     const { worker, slot } = place;
     worker.on("message", (message: FromWorker) => {
+      this.#silence.heard(slot.journal);
       if (message.type === "ready") {
         this.#proxy ??= message.proxy;
         place.state = "open";
+        this.#silence.started(slot.journal);
         if (replacement) this.#log.info({ worker: slot.journal }, "the worker was replaced");
       } else if (message.type === "journal") {
         place.state = message.state;
@@ -280,6 +295,21 @@ class Workers implements Relays {
       );
       setTimeout(() => this.#replace(place), place.restart);
     });
+  }
+
+  #stateOf({ state, slot }: Place): Place["state"] | "silent" {
+    return state !== "starting" && this.#silence.isSilent(slot.journal) ? "silent" : state;
+  }
+
+  #lookForSilence(): void {
+    const started = this.#places.filter(({ state }) => state !== "starting");
+    const { silent, lost } = this.#silence.look(started.map(({ slot }) => slot.journal));
+    const [quiet, long] = [SILENT_AFTER, LOST_AFTER].map((looks) => (looks * LOOK) / 1_000);
+    for (const worker of silent)
+      this.#log.error({ worker, seconds: quiet }, "a worker says nothing any more");
+    if (lost === undefined) return;
+    this.#log.error({ worker: lost, seconds: long }, "a worker that says nothing any more is killed");
+    started.find(({ slot }) => slot.journal === lost)?.worker.process.kill("SIGKILL");
   }
 
   #replace(place: Place): void {

@@ -223,7 +223,7 @@ export function declareGatewayMetrics(registry: Registry) {
     }),
     workers: new Gauge({
       name: "bqtape_workers",
-      help: "Workers, by state: open, or why they take no traffic (starting, full, stalled, broken, closed)",
+      help: "Workers, by state: open, or why they take no traffic (starting, silent, full, stalled, broken, closed)",
       labelNames: ["state"],
       registers,
     }),

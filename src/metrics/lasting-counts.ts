@@ -13,6 +13,11 @@ export class LastingCounts {
   /** All that there is to add up, when the process that runs now has measured this: nothing, if it does not answer. */
   async with(metrics: MetricsJson): Promise<readonly MetricsJson[]> {
     this.#latest = metrics.length > 0 ? metrics : this.#latest.filter(lasts);
+    return await this.asBefore();
+  }
+
+  /** The same, of a process that runs and does not answer: as it was measured last. */
+  async asBefore(): Promise<readonly MetricsJson[]> {
     if (this.#ended.length > 1) {
       this.#ended = [await AggregatorRegistry.aggregate(this.#ended).getMetricsAsJSON()];
     }

@@ -122,3 +122,17 @@ test("who takes a worker's place begins with what is in force, not with what wai
   assert.equal(await recorded(directory), 4);
   assert.equal(existsSync(elsewhere), false);
 });
+
+test("a worker that says nothing any more is not ready, and is replaced", { timeout: 120_000 }, async (t) => {
+  const { file, ca } = await configured(t, TWO);
+  const gateway = await serve(t, file);
+  const readiness = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${gateway.controlPort}/readyz`)).text();
+  stop(t, workersOf(gateway)[0] ?? 0);
+  const { worker } = await gateway.logged("a worker says nothing any more");
+  assert.match(await readiness(), new RegExp(`"reason":"worker ${worker}: silent"`));
+  await gateway.logged("a worker that says nothing any more is killed");
+  await gateway.logged("the worker was replaced");
+  assert.match(await readiness(), /"status":"ok"/);
+  for (let index = 0; index < 4; index += 1) await ask({ port: gateway.port, ca: ca() }, REQUEST);
+});

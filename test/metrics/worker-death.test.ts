@@ -31,6 +31,28 @@ test("a worker that dies takes nothing out of the sums, and is counted", { timeo
   assert.equal(await gateway.stop(), 0);
 });
 
+test("a worker that stands still holds no scrape up, and takes nothing out of the sums", {
+  timeout: 60_000,
+}, async (t) => {
+  const directory = temporaryDirectory();
+  const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
+  t.after(() => upstream.close());
+  const config = testConfig(directory, upstream, { proxy: { listen: "127.0.0.1:0", workers: 2 } });
+  const file = join(directory, "bqtape.json");
+  writeFileSync(file, JSON.stringify(config));
+  const gateway = await serve(t, file);
+  const metrics = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${gateway.controlPort}/metrics`)).text();
+  const target = { port: gateway.port, ca: readFileSync(String(config.ca?.cert), "utf8") };
+  for (let count = 0; count < 6; count += 1) await ask(target, { path: "/bigquery/v2/projects/p/datasets" });
+  assert.equal(handshakesIn(await metrics()), 6);
+  const { pid } = gateway.process;
+  const [worker] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  process.kill(Number(worker), "SIGSTOP");
+  t.after(() => process.kill(Number(worker), "SIGCONT"));
+  assert.equal(handshakesIn(await metrics()), 6);
+});
+
 function handshakesIn(text: string): number {
   return Number(/^bqtape_tls_handshakes_total\{result="ok",protocol="none"\} (\d+)$/m.exec(text)?.[1]);
 }
