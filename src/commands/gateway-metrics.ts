@@ -7,8 +7,9 @@ import type { Delivery } from "../delivery/delivery.ts";
 import type { KeySetState } from "../identity/oidc/key-set.ts";
 import type { Exposition } from "../metrics/exposition.ts";
 import { GatewayMeter } from "../metrics/gateway-meter.ts";
-import { LagClock } from "../metrics/lag-clock.ts";
+import { LagClock, type Mark } from "../metrics/lag-clock.ts";
 import { showCount } from "../metrics/relay-meter.ts";
+import { writtenBy } from "../recording/ages.ts";
 import type { DiskUse } from "./disk-use.ts";
 import type { JournalReaderName } from "./journal-readers.ts";
 import { showKeySets } from "./relay-metrics.ts";
@@ -20,6 +21,9 @@ export interface MeasuredGateway {
   readonly relays: Relays;
   readonly slots: readonly JournalSlot[];
   readonly delivery: Delivery | undefined;
+  /** Up to where Kafka has acknowledged a journal; `undefined` without delivery. */
+  readonly delivered: ((journal: string) => number) | undefined;
+  readonly directoryOf: (journal: string) => string;
   /** Up to where the archive has made a journal durable; `undefined` without an archive. */
   readonly archived: ((journal: string) => number) | undefined;
   /** How full its disk is. */
@@ -32,6 +36,9 @@ export interface MeasuredGateway {
 
 /** Milliseconds between two looks at how far readers of the journals are: how exact their lag in seconds is. */
 const LOOK = 1_000;
+
+/** Milliseconds: what is older than a week is told as that, since then it may be a clock that was wrong. */
+const MAX_AGE = 7 * 86_400_000;
 
 /** Gathers the metrics of a gateway's processes. */
 export class GatewayMetrics implements Disposable {
@@ -49,6 +56,7 @@ export class GatewayMetrics implements Disposable {
       workers: slots.length > 1,
     });
     this.#meter.metrics.build.set({ version: VERSION, node: process.version }, 1);
+    this.#look();
     this.#timer = setInterval(() => this.#look(), LOOK).unref();
   }
 
@@ -103,6 +111,19 @@ export class GatewayMetrics implements Disposable {
     showCount(deliveryRetries, [[{}, failures]]);
   }
 
+  /** What a restart finds unread is as old as the journal says. */
+  #marksFrom(journal: string, passed: number): Mark[] {
+    const [now, here] = [Date.now(), performance.now()];
+    const at = (time: number): number => here - Math.min(Math.max(now - time, 0), MAX_AGE);
+    try {
+      const written = writtenBy(this.#measured.directoryOf(journal), passed);
+      return written.map(({ position, time }) => ({ position, at: at(time) }));
+    } catch {
+      // A segment that was let go meanwhile is no reason not to start: what is unread is as old as the first look at it.
+      return [];
+    }
+  }
+
   *#readers(): Generator<{
     readonly journal: string;
     readonly reader: JournalReaderName;
@@ -110,17 +131,17 @@ export class GatewayMetrics implements Disposable {
     readonly end: number;
     readonly passed: number;
   }> {
-    const { slots, archived, delivery } = this.#measured;
+    const { slots, archived, delivered } = this.#measured;
     for (const { journal, end: shared } of slots) {
       const end = Number(Atomics.load(new BigInt64Array(shared), 0));
       const positions: [JournalReaderName, number | undefined][] = [
         ["archive", archived?.(journal)],
-        ["delivery", delivery?.acknowledged(journal)],
+        ["delivery", delivered?.(journal)],
       ];
       for (const [reader, passed] of positions) {
         if (passed === undefined) continue;
         const name = `${journal}/${reader}`;
-        const clock = this.#lags.get(name) ?? new LagClock();
+        const clock = this.#lags.get(name) ?? new LagClock(this.#marksFrom(journal, passed));
         this.#lags.set(name, clock);
         yield { journal, reader, clock, end, passed };
       }

@@ -94,6 +94,7 @@ export async function startGateway(
   const archive = archived.enabled ? await openArchive(config, slots, log, passed) : undefined;
   // Behind the relays: they go on to the ends of their journals.
   starting.defer(() => archive?.close());
+  const deliveredBefore = readDelivered(config.dataDir);
   const delivery = kafka === undefined ? undefined : await openDelivery(config, kafka, slots, log, passed);
   starting.defer(async () => {
     await delivery?.close();
@@ -122,6 +123,9 @@ export async function startGateway(
     slots,
     delivery,
     disk: new DiskUse(() => lookAtDisk(config.dataDir, archive !== undefined)),
+    // While Kafka has not been reached, delivery itself does not say where it will go on.
+    delivered: delivery && ((name) => Math.max(delivery.acknowledged(name), deliveredBefore.get(name) ?? 0)),
+    directoryOf: (name) => journalDirectory(config.dataDir, name),
     keySets: () => sessions?.keySets() ?? new Map(),
     archived: archive === undefined ? undefined : (journal) => durable.get(journal) ?? 0,
     notReady,

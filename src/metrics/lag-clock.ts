@@ -1,7 +1,8 @@
 /** Positions that are remembered. When there are more, every other one is let go: long lags are told to a thousandth. */
 const MAX_MARKS = 4_096;
 
-interface Mark {
+/** The log's end at some time. */
+export interface Mark {
   readonly position: number;
   /** Milliseconds, by `performance.now()`. */
   readonly at: number;
@@ -9,11 +10,16 @@ interface Mark {
 
 /** Says how old the first byte of a log is that a reader has not dealt with yet: looks at the log's end now and then. */
 export class LagClock {
-  #marks: Mark[] = [];
+  #marks: Mark[];
   /** The last look that saw more than before; it may not be among the marks. */
   #latest: Mark = { position: 0, at: 0 };
   /** Milliseconds between two marks at least. */
   #spacing = 0;
+
+  /** @param known what is known of the log from before, in the order of positions. */
+  constructor(known: readonly Mark[] = []) {
+    this.#marks = [...known];
+  }
 
   /** Notes where the log ends now, and up to where its reader has come. */
   look(end: number, passed: number, now = performance.now()): void {

@@ -32,6 +32,11 @@ export function uuidv7(): string {
   return formatUuid(made, 0);
 }
 
+/** When a UUID of version 7 was made, in milliseconds since the Unix epoch. */
+export function uuidTime(uuid: string): number {
+  return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
+}
+
 /** The text form of the 16 bytes at `at`. */
 export function formatUuid(bytes: Buffer, at: number): string {
   for (let index = 0; index < PLACES.length; index += 1) {

@@ -3,8 +3,12 @@ import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fastify from "fastify";
+import { journalDirectory } from "../../src/config/paths.ts";
 import { metricsRoute } from "../../src/control/metrics-route.ts";
 import { answerErrors } from "../../src/control/session-routes.ts";
+import { storeCheckpoint } from "../../src/delivery/checkpoint.ts";
+import { startingAt } from "../../src/delivery/records/writer.ts";
+import { listSegments } from "../../src/recording/segments.ts";
 import {
   ask,
   connect,
@@ -162,6 +166,39 @@ test(
     assert.equal(seriesIn(text, "bqtape_ready"), 1);
   },
 );
+
+/** What the metrics need of a gateway whose Kafka is away, and that has run before. */
+async function withoutKafka(t: TestContext) {
+  const directory = temporaryDirectory();
+  const upstream = await startUpstream(directory, (_request, response) => response.end("{}"));
+  t.after(() => upstream.close());
+  // Nobody listens there.
+  const kafka = { brokers: ["127.0.0.1:9"] };
+  const config = testConfig(directory, upstream, { kafka, archive: { enabled: false } });
+  const { close, dataDir } = await gatewayUnderTest(t, config);
+  await close();
+  return { config, dataDir };
+}
+
+test("what Kafka has taken before a restart is no lag while Kafka is away", LIMIT, async (t) => {
+  const { config, dataDir } = await withoutKafka(t);
+  const [segment] = listSegments(journalDirectory(dataDir, "0"));
+  const end = segment?.end ?? 0;
+  const partitions = { events: 1, bodies: 1 };
+  storeCheckpoint(dataDir, "0", { version: 1, partitions, settled: true, writer: startingAt(end) });
+  const text = await metricsOf((await gatewayUnderTest(t, config)).control.port);
+  const appended = seriesIn(text, 'bqtape_journal_appended_bytes_total{journal="0"}');
+  assert.equal(seriesIn(text, 'bqtape_journal_lag_bytes{journal="0",reader="delivery"}'), appended - end);
+});
+
+test("what Kafka has not taken is no younger for a restart", LIMIT, async (t) => {
+  const { config } = await withoutKafka(t);
+  const recorded = Date.now();
+  const gateway = await gatewayUnderTest(t, config);
+  const age = (Date.now() - recorded) / 1_000;
+  const text = await metricsOf(gateway.control.port);
+  assert.ok(seriesIn(text, 'bqtape_journal_lag_seconds{journal="0",reader="delivery"}') >= age);
+});
 
 test("with a token, metrics are for who has it", LIMIT, async (t) => {
   const tokenFile = join(temporaryDirectory(), "token");

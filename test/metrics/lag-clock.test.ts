@@ -20,6 +20,18 @@ test("the lag is the age of what the reader has not passed, not of what it has",
   assert.equal(clock.lag(300, 6_000), 0);
 });
 
+test("what was there before the clock is as old as is known of it, and what came since as it was seen", () => {
+  const known = [
+    { position: 100, at: -60_000 },
+    { position: 200, at: -30_000 },
+  ];
+  const clock = new LagClock(known);
+  clock.look(300, 50, 0);
+  assert.equal(clock.lag(50, 1_000), 61_000);
+  assert.equal(clock.lag(100, 1_000), 31_000);
+  assert.equal(clock.lag(200, 1_000), 1_000);
+});
+
 test("a reader that stands still for days is told of to a thousandth, and costs no more memory for it", () => {
   const clock = new LagClock();
   const seconds = 3 * 86_400;
