@@ -37,18 +37,22 @@ const screens = [];
 for (let round = 0; round < 5; round++) screens.push(await firstScreen(found.longest));
 const screen = screens.toSorted((a, b) => a - b)[2] ?? 0;
 const verified = verifyTape(found.longest);
-const retired = outputOf<Retired>("retain");
 const slowest = Math.max(...Object.values(found.times).map(({ first, again }) => Math.max(first, again)));
-
-const bars = [
+const foundBars = [
   row("small exchanges taken in, a second", ingested.exchanges / ingested.seconds, 5_000, "≥"),
   row("archive's size ÷ bodies", size / ingested.bodyBytes, 0.5, "≤"),
   row("resident, MiB, taking in", ingested.peakBytes / MEBIBYTE, 300, "≤"),
   row("resident, MiB, finding", found.peakBytes / MEBIBYTE, 300, "≤"),
-  row("resident, MiB, retiring half of it", retired.peakBytes / MEBIBYTE, 300, "≤"),
   row("slowest question, ms", slowest, 200, "≤"),
   row("a tape verified, MB/s, the process's start left out", verified, 200, "≥"),
   row(`first ${FIRST_SCREEN_LINES} lines of a replay, ms, the process's start included`, screen, 300, "≤"),
+];
+// To retire half of it takes twice as long as all before.
+process.stderr.write(`${foundBars.map(({ line }) => line).join("\n")}\n`);
+const retired = outputOf<Retired>("retain");
+const bars = [
+  ...foundBars,
+  row("resident, MiB, retiring half of it", retired.peakBytes / MEBIBYTE, 300, "≤"),
 ];
 const lines = [
   `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${ingested.exchanges.toLocaleString("en-US")} exchanges, ` +
