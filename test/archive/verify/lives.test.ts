@@ -12,7 +12,7 @@ import { RecordedArchive } from "./recorded-archive.ts";
 import { bodySummary } from "./recordings.ts";
 
 /** `npm run test:proof` tries 200. */
-const LIVES = Number(process.env.BQTAPE_RANDOM_LIVES ?? 8);
+const LIVES = Number(process.env.BQTAPE_RANDOM_LIVES ?? 4);
 const STEPS = 25;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
