@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { ask, connect, gatewayUnderTest, testConfig } from "../support/gateway.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { startUpstream } from "../support/upstream.ts";
@@ -20,7 +20,8 @@ async function held(directory: string) {
   return { upstream, answers, arrival: () => new Promise<void>((resolve) => arrived.push(resolve)) };
 }
 
-test("a drain lets an exchange finish, takes no new connection, and then ends", OPTIONS, async (t) => {
+/** A gateway with an exchange that waits for its answer. */
+async function underWay(t: TestContext) {
   const directory = temporaryDirectory();
   const { upstream, answers, arrival } = await held(directory);
   t.after(() => upstream.close());
@@ -28,6 +29,11 @@ test("a drain lets an exchange finish, takes no new connection, and then ends", 
   const arrived = arrival();
   const asked = ask({ port: gateway.proxy.port, ca: gateway.ca }, REQUEST);
   await arrived;
+  return { gateway, answers, asked };
+}
+
+test("a drain lets an exchange finish, takes no new connection, and then ends", OPTIONS, async (t) => {
+  const { gateway, answers, asked } = await underWay(t);
   const drained = gateway.drain();
   assert.equal((await connect(gateway.proxy.port, "bigquery.googleapis.com:443")).status, 503);
   answers[0]?.end('{"kind":"whole"}');
@@ -36,13 +42,7 @@ test("a drain lets an exchange finish, takes no new connection, and then ends", 
 });
 
 test("from its beginning a drain is told to who asks whether traffic is taken", OPTIONS, async (t) => {
-  const directory = temporaryDirectory();
-  const { upstream, answers, arrival } = await held(directory);
-  t.after(() => upstream.close());
-  const gateway = await gatewayUnderTest(t, testConfig(directory, upstream));
-  const arrived = arrival();
-  const asked = ask({ port: gateway.proxy.port, ca: gateway.ca }, REQUEST);
-  await arrived;
+  const { gateway, answers, asked } = await underWay(t);
   const drained = gateway.drain();
   const control = `http://127.0.0.1:${gateway.control.port}`;
   const readiness = await fetch(`${control}/readyz`);
