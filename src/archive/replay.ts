@@ -52,7 +52,9 @@ export function* replaySession(
     }
     return;
   }
-  for (const told of groupStatements(search.exchanges(id))) yield* toldMoments(told, details, style, started);
+  const sizeOf = (statement: string) => search.sizeOf(statement);
+  for (const told of groupStatements(search.exchanges(id), { sizeOf }))
+    yield* toldMoments(told, details, style, started);
 }
 
 function* toldMoments(told: Told, details: Details, style: Style, start: number): Generator<Moment> {

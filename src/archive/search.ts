@@ -37,6 +37,9 @@ const AT_A_TIME = 200;
 
 type OnDamage = (block: DamagedBlock) => void;
 
+/** Exchanges of a statement that are counted at most: more than a replay waits for. */
+const COUNTED = 2_000;
+
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
 
@@ -151,6 +154,15 @@ export class ArchiveSearch {
     const first = this.exchange(statement);
     if (first !== undefined) yield first;
     yield* this.#inOrder("x.statement = ? AND x.statement <> x.id", statement);
+  }
+
+  /** How many exchanges belong to a statement, whose ever they are; counts some thousands at most. */
+  sizeOf(statement: string): number {
+    const [row] = this.#all(
+      `SELECT count(*) AS others FROM (SELECT 1 FROM exchanges WHERE statement = ? AND statement <> id LIMIT ${COUNTED})`,
+      statement,
+    );
+    return 1 + Number(row?.others ?? 0);
   }
 
   /**

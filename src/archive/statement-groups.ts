@@ -42,6 +42,8 @@ export interface LookAhead {
   readonly exchanges?: number;
   /** Of their bodies. Default: 32 MiB. */
   readonly bytes?: number;
+  /** How many exchanges a statement has: when they have come, no more is waited for. Default: not known of any. */
+  readonly sizeOf?: (statement: string) => number | undefined;
 }
 
 /**
@@ -49,13 +51,14 @@ export interface LookAhead {
  * side by side are told one behind the other. Holds `exchanges` of them at most: what comes later than that behind the
  * beginning of its statement, or more than `bytes` of bodies later, is told as another part of it; half of either is waited for
  * at least. What is told then is told at once: to go back and forth between what is read ahead and what is told, one by one,
- * would make an archive unpack the same of its blocks for each.
+ * would make an archive unpack the same of its blocks for each. A statement that has all that it is said to have waits only for
+ * those that began before it.
  *
  * @param source in the order they began.
  */
 export function* groupStatements(
   source: Iterable<ArchivedExchange>,
-  { exchanges = LOOK_AHEAD, bytes = LOOK_AHEAD_BYTES }: LookAhead = {},
+  { exchanges = LOOK_AHEAD, bytes = LOOK_AHEAD_BYTES, sizeOf = () => undefined }: LookAhead = {},
 ): Generator<Told> {
   const waiting: (LoneExchange | Gathering)[] = [];
   const open = new Map<string, Gathering>();
@@ -69,7 +72,7 @@ export function* groupStatements(
     if (id === undefined) waiting.push({ kind: "exchange", exchange });
     else if (gathering !== undefined) gathering.add(exchange, numbers);
     else {
-      const begun = new Gathering(id, { ...read });
+      const begun = new Gathering(id, { ...read }, sizeOf(id));
       begun.add(exchange, numbers);
       open.set(id, begun);
       waiting.push(begun);
@@ -77,13 +80,13 @@ export function* groupStatements(
     let share = 1;
     for (let head = waiting[0]; head !== undefined; head = waiting[0]) {
       if (head.kind === "statement") {
-        const { begun } = head;
+        const { begun, isWhole } = head;
         const ahead = Math.max(
           (read.exchanges - begun.exchanges) / exchanges,
           (read.bytes - begun.bytes) / bytes,
         );
-        if (ahead < share) break;
-        share = 0.5;
+        if (ahead < share && !isWhole) break;
+        if (ahead >= share) share = 0.5;
         open.delete(head.id);
       }
       waiting.shift();
@@ -98,19 +101,31 @@ export function statementOf({ statement, id, sql }: ArchivedExchange): string | 
   return statement ?? (sql === undefined ? undefined : id);
 }
 
+/** How many exchanges, and of what size. */
+interface Read {
+  readonly exchanges: number;
+  readonly bytes: number;
+}
+
 /** What has come of a statement so far. */
 class Gathering {
   readonly kind = "statement";
   readonly id: string;
   /** What had been read when it began, its first exchange included. */
-  readonly begun: Required<LookAhead>;
+  readonly begun: Read;
+  readonly #size: number;
   readonly #exchanges: ArchivedExchange[] = [];
   #number: number | undefined;
   #continued = true;
 
-  constructor(id: string, begun: Required<LookAhead>) {
+  constructor(id: string, begun: Read, size = Number.POSITIVE_INFINITY) {
     this.id = id;
     this.begun = begun;
+    this.#size = size;
+  }
+
+  get isWhole(): boolean {
+    return this.#exchanges.length >= this.#size;
   }
 
   add(exchange: ArchivedExchange, numbers: Numbers): void {

@@ -89,6 +89,25 @@ test("an exchange that belongs to none is told without reading further", () => {
   assert.equal(read, 1);
 });
 
+test("a statement of a known size is told when all of it has come, without reading further", () => {
+  let read = 0;
+  const source = (function* () {
+    for (const id of ["a", "b", "a2", "c", "d"]) {
+      read += 1;
+      yield of(id, id.slice(0, 1));
+    }
+  })();
+  const sizes: Readonly<Record<string, number>> = { a: 2, b: 1, c: 1 };
+  const parts = groupStatements(source, { sizeOf: (id) => sizes[id] });
+  const readFor = [...parts.map((part) => `${inShort(part)}, read ${read}`)];
+  assert.deepEqual(readFor, ["1: a a2, read 3", "2: b, read 3", "3: c, read 4", "4: d, read 5"]);
+});
+
+test("what comes of a statement beyond its size is told as another part of it", () => {
+  const exchanges = [of("a", "a"), of("b", "b"), of("a2", "a")];
+  assert.deepEqual(told(exchanges, { sizeOf: () => 1 }), ["1: a", "2: b", "1 continued: a2"]);
+});
+
 function of(id: string, statement?: string): ArchivedExchange {
   return archivedExchange(id, statement === undefined ? {} : { statement });
 }
