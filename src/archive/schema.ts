@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { ArchiveError, isDamage, messageOf, withDamageInWords } from "./errors.ts";
 
 /** Kept in the file's `user_version`; each change of the tables adds one. */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 /** In the file's `application_id`, so that another program's database is not taken for an archive: "BQTA". */
 const APPLICATION_ID = 0x42515441;
@@ -143,13 +143,13 @@ CREATE INDEX statements_by_time ON exchanges (time) WHERE statement = id;
 CREATE INDEX statements_by_rows ON exchanges (statement_rows) WHERE statement = id;
 CREATE INDEX statements_by_bytes ON exchanges (statement_bytes) WHERE statement = id;
 CREATE INDEX statements_by_processed ON exchanges (bytes_processed) WHERE statement = id;
-CREATE INDEX statements_of_text ON exchanges (sql_text) WHERE sql_text IS NOT NULL;
-CREATE INDEX statements_of_columns ON exchanges (columns_text) WHERE columns_text IS NOT NULL;
-CREATE INDEX statements_of_answer ON exchanges (answer_text) WHERE answer_text IS NOT NULL;
-CREATE INDEX statements_of_table ON exchanges (table_name, time) WHERE table_name IS NOT NULL;
-CREATE INDEX statements_of_type ON exchanges (statement_type, time) WHERE statement = id AND statement_type IS NOT NULL;
-CREATE INDEX exchanges_of_status ON exchanges (status, time) WHERE status >= 400;
-CREATE INDEX statements_denied ON exchanges (time) WHERE outcome = 'denied';
+CREATE INDEX statements_of_text ON exchanges (sql_text, time, session) WHERE sql_text IS NOT NULL;
+CREATE INDEX statements_of_columns ON exchanges (columns_text, time, session) WHERE columns_text IS NOT NULL;
+CREATE INDEX statements_of_answer ON exchanges (answer_text, time, session) WHERE answer_text IS NOT NULL;
+CREATE INDEX statements_of_table ON exchanges (table_name, dataset, project, time, session) WHERE table_name IS NOT NULL;
+CREATE INDEX statements_of_type ON exchanges (statement_type, time, session) WHERE statement_type IS NOT NULL;
+CREATE INDEX exchanges_of_status ON exchanges (status, time, session) WHERE status >= 400;
+CREATE INDEX statements_denied ON exchanges (time, session) WHERE outcome = 'denied';
 
 CREATE TABLE texts (
   id INTEGER PRIMARY KEY,

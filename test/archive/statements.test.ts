@@ -154,35 +154,53 @@ test("what is too frequent to be found by the index is found all the same", limi
 });
 
 for (const order of ["time", "rows", "bytes", "processed"] as const) {
-  test(`pages by ${order} tell each statement once, the most first`, limit, () => {
-    const dataDir = archived(
-      ...Array.from({ length: 25 }, (_, at) => {
-        const rows = Array.from({ length: at % 5 }, () => ({ f: [{ v: "x" }, { v: "y" }] }));
-        const told = { rows, totalBytesProcessed: String((at % 4) * 10) };
-        return query({ session, time: 2_000 + (at % 7), response: answerOf(`j${at}`, told) });
-      }),
-    );
-    const value = ({
-      time,
-      rows = 0,
-      bytes = 0,
-      bytesProcessed = 0,
-    }: ReturnType<typeof statements>[number]) => ({ time, rows, bytes, processed: bytesProcessed })[order];
-    const seen: ReturnType<typeof statements> = [];
-    for (let last = seen.at(-1); ; last = seen.at(-1)) {
-      const after = last && { value: value(last), id: last.id };
-      const next = statements(dataDir, { order, limit: 4, after });
-      if (next.length === 0) break;
-      seen.push(...next);
-    }
-    assert.equal(new Set(seen.map(({ id }) => id)).size, 25);
-    const values = seen.map(value);
-    assert.deepEqual(
-      values,
-      values.toSorted((a, b) => b - a),
-    );
-  });
+  for (const [whose, filter] of [
+    ["", {}],
+    [" of a session", { session }],
+  ] as const)
+    test(`pages by ${order}${whose} tell each statement once, the most first`, limit, () => {
+      const dataDir = archived(
+        ...Array.from({ length: 25 }, (_, at) => {
+          const rows = Array.from({ length: at % 5 }, () => ({ f: [{ v: "x" }, { v: "y" }] }));
+          const told = { rows, totalBytesProcessed: String((at % 4) * 10) };
+          return query({ session, time: 2_000 + (at % 7), response: answerOf(`j${at}`, told) });
+        }),
+      );
+      const value = ({
+        time,
+        rows = 0,
+        bytes = 0,
+        bytesProcessed = 0,
+      }: ReturnType<typeof statements>[number]) => ({ time, rows, bytes, processed: bytesProcessed })[order];
+      const seen: ReturnType<typeof statements> = [];
+      for (let last = seen.at(-1); ; last = seen.at(-1)) {
+        const after = last && { value: value(last), id: last.id };
+        const next = statements(dataDir, { ...filter, order, limit: 4, after });
+        if (next.length === 0) break;
+        seen.push(...next);
+      }
+      assert.equal(new Set(seen.map(({ id }) => id)).size, 25);
+      const values = seen.map(value);
+      assert.deepEqual(
+        values,
+        values.toSorted((a, b) => b - a),
+      );
+    });
 }
+
+test("a page is filled however many of those that were found are passed over", limit, () => {
+  const dataDir = archived(
+    ...Array.from({ length: 300 }, (_, at) => {
+      const rows = at % 60 === 0 ? [{ f: [{ v: "x" }, { v: "y" }] }] : [];
+      return query({ session, time: 2_000 + Math.floor(at / 40), response: answerOf(`j${at}`, { rows }) });
+    }),
+  );
+  const found = statements(dataDir, { session, minRows: 1, limit: 4 });
+  assert.deepEqual(
+    found.map(({ job }) => job),
+    ["j240", "j180", "j120", "j60"],
+  );
+});
 
 function findable(): { directory: string; names: ReadonlyMap<string, string> } {
   const fields = [{ name: "secret_email", type: "STRING" }];

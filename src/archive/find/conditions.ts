@@ -55,19 +55,18 @@ export function exchangeConditions(
   if (column !== undefined) finders.push(ofTexts(database, column, false, ["sql_text", "columns_text"]));
   if (text !== undefined) finders.push(ofTexts(database, text, true, ["sql_text", "answer_text"]));
   if (denied === true)
-    finders.push({
-      sql: "x.outcome = 'denied'",
-      rows: "SELECT rowid FROM exchanges WHERE outcome = 'denied'",
-      values: [],
-    });
+    finders.push({ sql: "x.outcome = 'denied'", rows: ["outcome = 'denied'"], values: [] });
   if (type !== undefined) {
     // As BigQuery writes them, so that an index can tell.
-    const rows = "SELECT rowid FROM exchanges WHERE statement_type = ? AND statement = id";
-    finders.push({ sql: "x.statement_type = ?", rows, values: [type.toUpperCase()] });
+    finders.push({
+      sql: "x.statement_type = ?",
+      rows: ["statement_type = ?"],
+      values: [type.toUpperCase()],
+    });
   }
   if (status !== undefined && status < 400) others.push({ sql: "x.status = ?", values: [status] });
   if (status !== undefined && status >= 400) {
-    const rows = "SELECT rowid FROM exchanges WHERE status = ? AND status >= 400";
+    const rows = ["status = ? AND status >= 400"];
     finders.push({ sql: "x.status = ?", rows, values: [status] });
   }
   return { finders, others };
@@ -86,7 +85,7 @@ function ofTexts(
     const one = (name: TextColumn) => `${name} IN (SELECT value FROM json_each(?))`;
     return {
       sql: columns.map((name) => `x.${one(name)}`).join(" OR "),
-      rows: columns.map((name) => `SELECT rowid FROM exchanges WHERE ${one(name)}`).join(" UNION ALL "),
+      rows: columns.map(one),
       values: columns.map(() => match.ids),
     };
   }
@@ -115,9 +114,7 @@ function ofTable(database: DatabaseSync, name: string): Finder {
   ];
   return {
     sql: `${path("x.")} OR ${inSql.sql}`,
-    ...(inSql.rows !== undefined && {
-      rows: `SELECT rowid FROM exchanges WHERE ${path("")} UNION ALL ${inSql.rows}`,
-    }),
+    ...(inSql.rows !== undefined && { rows: [path(""), ...inSql.rows] }),
     values: [...parts, ...inSql.values],
   };
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Row } from "../records/row.ts";
 import { exchangeConditions, type OfExchange, type OfSession, sessionConditions } from "./conditions.ts";
-import { all, bestOf, type Condition } from "./driver.ts";
+import { all, bestOf, type Condition, type Finder, foundBy } from "./driver.ts";
 
 /** Which sessions; what is asked of exchanges must all hold for one exchange of the session. */
 export interface SessionFilter extends OfSession, OfExchange {
@@ -28,21 +28,24 @@ export function sessionRows(database: DatabaseSync, filter: SessionFilter): Row[
   const { finders, others } = exchangeConditions(database, filter);
   if (finders.length + others.length > 0) {
     const driver = bestOf(database, finders);
-    const rest = all([...finders.filter((each) => each !== driver), ...others]);
-    conditions.push(
-      driver === undefined
-        ? {
-            sql: `EXISTS (SELECT 1 FROM exchanges x WHERE x.session = s.id AND ${rest.sql})`,
-            values: rest.values,
-          }
-        : {
-            sql: `s.id IN (SELECT x.session FROM exchanges x WHERE x.rowid IN (${driver.rows}) AND ${rest.sql})`,
-            values: [...driver.values, ...rest.values],
-          },
-    );
+    const rest = [...finders.filter((each) => each !== driver), ...others];
+    conditions.push(ofExchanges(driver, rest));
   }
   const { sql, values } = all(conditions);
   return database
     .prepare(`SELECT s.* FROM sessions s WHERE ${sql} ORDER BY s.last_activity DESC, s.id DESC LIMIT ?`)
     .all(...values, limit);
+}
+
+/** Sessions with an exchange of which all of this holds. Of those that a driver finds, rows are read only when more is asked of them. */
+function ofExchanges(driver: Required<Finder> | undefined, rest: readonly Condition[]): Condition {
+  const { sql, values } = all(rest);
+  if (driver === undefined)
+    return { sql: `EXISTS (SELECT 1 FROM exchanges x WHERE x.session = s.id AND ${sql})`, values };
+  if (rest.length === 0) return { sql: `s.id IN (${foundBy(driver, "session")})`, values: driver.values };
+  const found = `x.rowid IN (${foundBy(driver, "rowid")})`;
+  return {
+    sql: `s.id IN (SELECT x.session FROM exchanges x WHERE ${found} AND ${sql})`,
+    values: [...driver.values, ...values],
+  };
 }

@@ -1,7 +1,7 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Row } from "../records/row.ts";
 import { exchangeConditions, type OfExchange, type OfSession, sessionConditions } from "./conditions.ts";
-import { all, bestOf, type Condition, type Finder } from "./driver.ts";
+import { all, bestOf, type Condition, type Finder, foundBy } from "./driver.ts";
 
 /** By what statements are sorted, the most first: see the columns of the same names. */
 export const STATEMENT_ORDERS = {
@@ -40,36 +40,85 @@ export interface PageEnd {
 export function statementRows(database: DatabaseSync, filter: StatementFilter): Row[] {
   const order = STATEMENT_ORDERS[filter.order ?? "time"];
   const { finders, others } = exchangeConditions(database, filter);
-  const { session, since, until, minRows, minBytes, after } = filter;
-  const indexed = [...finders, ...ofSessions(filter), ...ofTimes(since, until)];
-  if (session !== undefined) {
-    const rows = "SELECT rowid FROM exchanges WHERE session = ?";
-    indexed.push({ sql: "x.session = ?", rows, values: [session] });
-  }
-  // What is not known is not sorted either.
-  const rest: Condition[] = [...others, { sql: `x.${order.column} IS NOT NULL`, values: [] }];
+  const { session, since, until, minRows, minBytes, after, limit = 50 } = filter;
+  const times = ofTimes(since, until);
+  const indexed = [...finders, ...ofSessions(filter), ...times];
+  if (session !== undefined) indexed.push({ sql: "x.session = ?", rows: ["session = ?"], values: [session] });
+  const rest: Condition[] = [
+    ...others,
+    { sql: "x.statement = x.id", values: [] },
+    // What is not known is not sorted either.
+    { sql: `x.${order.column} IS NOT NULL`, values: [] },
+  ];
   if (minRows !== undefined) rest.push({ sql: "x.statement_rows >= ?", values: [minRows] });
   if (minBytes !== undefined) rest.push({ sql: "x.statement_bytes >= ?", values: [minBytes] });
   if (after !== undefined) {
     const sql = `x.${order.column} <= ? AND (x.${order.column} < ? OR x.id < ?)`;
     rest.push({ sql, values: [after.value, after.value, after.id] });
   }
-  const driver = bestOf(database, indexed);
-  const conditions = all([...indexed.filter((each) => each !== driver), ...rest]);
-  const values: SQLInputValue[] = [...(driver?.values ?? []), ...conditions.values, filter.limit ?? 50];
-  // A driver's rows are found first and sorted then; without one, the order's index gives them in order.
-  const from = driver === undefined ? `exchanges x INDEXED BY ${order.index}` : "exchanges x";
-  const found = driver === undefined ? "" : `x.rowid IN (${driver.rows}) AND`;
-  const by = driver === undefined ? `x.${order.column}` : `+x.${order.column}`;
+  const best = bestOf(database, indexed);
+  // Those of a time the order's index has side by side.
+  const driver = order.column === "time" && times.some((each) => each === best) ? undefined : best;
+  const conditions = [...indexed.filter((each) => each !== driver), ...rest];
+  const column = `x.${order.column}`;
+  // The order's index gives them in order; a driver's rows are found first, and sorted then.
+  if (driver === undefined) return page(database, { index: order.index, column, conditions, limit });
+  if (order.column === "time")
+    return latest(database, driver, { column, conditions, limit, until: after?.value });
+  const found = { sql: `x.rowid IN (${foundBy(driver, "rowid")})`, values: driver.values };
+  return page(database, { column: `+${column}`, conditions: [found, ...conditions], limit });
+}
+
+interface Page {
+  /** By which they are sorted, the most first. */
+  readonly column: string;
+  readonly conditions: readonly Condition[];
+  readonly limit: number;
+  /** The index that has them in this order; without, one that finds them is chosen. */
+  readonly index?: string;
+}
+
+function page(database: DatabaseSync, { column, conditions, limit, index }: Page): Row[] {
+  const { sql, values } = all(conditions);
+  const from = index === undefined ? "exchanges x" : `exchanges x INDEXED BY ${index}`;
   return database
     .prepare(
       `SELECT x.*, t.text AS sql, m.text AS answer_message FROM (
-         SELECT x.* FROM ${from} WHERE ${found} x.statement = x.id AND ${conditions.sql}
-         ORDER BY ${by} DESC, x.id DESC LIMIT ?
+         SELECT x.* FROM ${from} WHERE ${sql} ORDER BY ${column} DESC, x.id DESC LIMIT ?
        ) x LEFT JOIN texts t ON t.id = x.sql_text LEFT JOIN texts m ON m.id = x.answer_text
-       ORDER BY x.${order.column} DESC, x.id DESC`,
+       ORDER BY ${column} DESC, x.id DESC`,
     )
-    .all(...values);
+    .all(...values, limit);
+}
+
+/**
+ * A page of what a driver finds, the latest first: the index tells their times, so that no more rows are read than it takes to fill
+ * the page.
+ *
+ * @param until where the page before ended: milliseconds since the Unix epoch.
+ */
+function latest(
+  database: DatabaseSync,
+  driver: Required<Finder>,
+  { column, conditions, limit, until = Number.MAX_VALUE }: Page & { readonly until: number | undefined },
+): Row[] {
+  const candidates = database
+    .prepare(`SELECT rowid, time FROM (${foundBy(driver, "rowid, time")}) WHERE time <= ? ORDER BY time DESC`)
+    .all(...driver.values, until);
+  const rows: Row[] = [];
+  for (let [from, step] = [0, 2 * limit]; from < candidates.length && rows.length < limit; step *= 2) {
+    // Those of one time stay together, as they are sorted by their ids then.
+    let end = Math.min(from + step, candidates.length);
+    while (candidates[end] !== undefined && candidates[end]?.time === candidates[end - 1]?.time) end += 1;
+    const ids = JSON.stringify(candidates.slice(from, end).map(({ rowid }) => Number(rowid)));
+    const found = { sql: "x.rowid IN (SELECT value FROM json_each(?))", values: [ids] };
+    const missing = limit - rows.length;
+    rows.push(
+      ...page(database, { column: `+${column}`, conditions: [found, ...conditions], limit: missing }),
+    );
+    from = end;
+  }
+  return rows;
 }
 
 function ofSessions(filter: OfSession): Finder[] {
@@ -80,7 +129,7 @@ function ofSessions(filter: OfSession): Finder[] {
   return [
     {
       sql: `x.session IN (${sessions})`,
-      rows: `SELECT rowid FROM exchanges WHERE session IN (${sessions})`,
+      rows: [`session IN (${sessions})`],
       values,
     },
   ];
@@ -95,7 +144,7 @@ function ofTimes(since: number | undefined, until: number | undefined): Finder[]
   return [
     {
       sql: sql.replaceAll("time", "x.time"),
-      rows: `SELECT rowid FROM exchanges WHERE statement = id AND ${sql}`,
+      rows: [`statement = id AND ${sql}`],
       values,
     },
   ];

@@ -18,11 +18,15 @@ export const HAS_WORDS = "bqtape_has_words";
  */
 export function matchWords(database: DatabaseSync, words: string, partial: boolean): TextMatch {
   const query = `"${words.replaceAll('"', '""')}"${partial ? "*" : ""}`;
-  const rows = database
-    .prepare(`SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${MAX_IDS + 1}`)
-    .all(query);
-  if (rows.length > MAX_IDS) return { kind: "words", words: plain(words), partial: partial ? 1 : 0 };
-  return { kind: "ids", ids: JSON.stringify(rows.map(({ id }) => Number(id))) };
+  const found = database
+    .prepare(
+      `SELECT count(*) AS count, json_group_array(id) AS ids FROM (
+         SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${MAX_IDS + 1}
+       )`,
+    )
+    .get(query);
+  if (Number(found?.count) > MAX_IDS) return { kind: "words", words: plain(words), partial: partial ? 1 : 0 };
+  return { kind: "ids", ids: String(found?.ids) };
 }
 
 /** Whether there is anything in it that can be searched for. */
