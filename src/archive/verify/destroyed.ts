@@ -51,6 +51,11 @@ export class Destroyed {
     return what === "bodies" ? undefined : what;
   }
 
+  /** Whether another says the same of a session. */
+  agreesWith(other: Destroyed, session: string): boolean {
+    return this.#sessions.get(session) === other.#sessions.get(session);
+  }
+
   /** Of the gateways' own records. */
   get own(): Gone {
     return { bodiesOf: this.#exchanges, chains: this.#chains };

@@ -66,8 +66,9 @@ export class ArchiveVerifier {
       const verdict = this.#session(session);
       if (verdict.intact) return verdict;
       // It may have been retired or forgotten since the notices were read.
+      const before = this.#destroyed;
       this.#destroyed = this.#readNotices();
-      return this.#session(session);
+      return this.#destroyed.agreesWith(before, session) ? verdict : this.#session(session);
     });
   }
 
