@@ -10,7 +10,8 @@ import { ArchiveError } from "./errors.ts";
 import { type SessionFilter, sessionRows } from "./find/sessions.ts";
 import { type StatementFilter, statementRows } from "./find/statements.ts";
 import { defineHasWords } from "./find/words.ts";
-import { type ArchivedExchange, type ExchangeEvents, toExchange } from "./records/exchange.ts";
+import { Recordings } from "./recordings.ts";
+import type { ArchivedExchange } from "./records/exchange.ts";
 import type { Row } from "./records/row.ts";
 import {
   type ArchivedSession,
@@ -32,9 +33,6 @@ export type Found =
   | { readonly kind: "session"; readonly session: ArchivedSession }
   | { readonly kind: "exchange"; readonly exchange: ArchivedExchange };
 
-/** Exchanges read from the archive at once. */
-const AT_A_TIME = 200;
-
 type OnDamage = (block: DamagedBlock) => void;
 
 /** Exchanges of a statement that are counted at most: more than a replay waits for. */
@@ -42,9 +40,6 @@ const COUNTED = 2_000;
 
 /** Ids named when several begin alike. */
 const NAMED_IDS = 4;
-
-const EXCHANGES = `SELECT x.*, t.text AS sql, m.text AS answer_message FROM exchanges x
-  LEFT JOIN texts t ON t.id = x.sql_text LEFT JOIN texts m ON m.id = x.answer_text`;
 
 /** Of those that were refused before they had a session: there is no row to keep count in. */
 const REFUSED = `SELECT '${NO_SESSION}' AS id, '' AS user, min(time) AS started, count(*) AS exchanges,
@@ -71,7 +66,7 @@ export async function openSearch(
 export class ArchiveSearch {
   /** Absent while there is no archive yet. */
   readonly #database: DatabaseSync | undefined;
-  readonly #blocks: BlockReader | undefined;
+  readonly #recordings: Recordings | undefined;
   readonly #live: boolean;
   /** Told of blocks that cannot be read, which are passed over then. Without, an error is thrown. */
   onDamage: ((block: DamagedBlock) => void) | undefined;
@@ -88,7 +83,8 @@ export class ArchiveSearch {
     try {
       if (database !== undefined) defineHasWords(database);
       this.onDamage = onDamage;
-      this.#blocks = database === undefined ? undefined : this.#openBlocks(database, file, masterKey);
+      this.#recordings =
+        database && new Recordings(database, this.#openBlocks(database, file, masterKey), live);
     } catch (error) {
       database?.close();
       throw error;
@@ -138,22 +134,20 @@ export class ArchiveSearch {
   }
 
   /** A session's exchanges in the order they began. */
-  exchanges(session: string): Generator<ArchivedExchange> {
-    return session === NO_SESSION
-      ? this.#inOrder("x.session IS NULL")
-      : this.#inOrder("x.session = ?", session);
+  *exchanges(session: string): Generator<ArchivedExchange> {
+    if (session === NO_SESSION) yield* this.#matching("x.session IS NULL");
+    else yield* this.#matching("x.session = ?", session);
   }
 
   exchange(id: string): ArchivedExchange | undefined {
-    const [row] = this.#all(`${EXCHANGES} WHERE x.id = ?`, id);
-    return row === undefined ? undefined : this.#toExchange(row);
+    return this.#recordings?.exchange(id);
   }
 
   /** The exchanges that belong to a statement, in the order they began; `statement` is the id of the first. */
   *exchangesOf(statement: string): Generator<ArchivedExchange> {
     const first = this.exchange(statement);
     if (first !== undefined) yield first;
-    yield* this.#inOrder("x.statement = ? AND x.statement <> x.id", statement);
+    yield* this.#matching("x.statement = ? AND x.statement <> x.id", statement);
   }
 
   /** How many exchanges belong to a statement, whose ever they are; counts some thousands at most. */
@@ -170,30 +164,8 @@ export class ArchiveSearch {
    * came from topics is in that order again: bodies stand in front of their exchange's end.
    */
   *records(session: string): Generator<JournalRecord> {
-    if (this.#blocks === undefined) return;
-    if (!this.isTold) {
-      yield* this.#inJournalOrder(session);
-      return;
-    }
-    for (const record of this.#blocks.records(session)) {
-      if (record.kind === "body") continue;
-      const { event } = record;
-      if (event.type === "exchange.completed" || event.type === "exchange.denied") {
-        for (const direction of ["request", "response"] as const)
-          yield* this.#chunks(event.exchange, direction);
-      }
-      yield record;
-    }
-  }
-
-  /** A refusal's body stands in front of its event: when it came to the archive nobody knew yet whose it is. */
-  *#inJournalOrder(session: string): Generator<JournalRecord> {
-    if (this.#blocks === undefined) return;
-    for (const record of this.#blocks.records(session)) {
-      if (record.kind === "event" && record.event.type === "exchange.denied")
-        yield* this.#blocks.records(record.event.exchange);
-      yield record;
-    }
+    if (this.#recordings === undefined) return;
+    yield* this.isTold ? this.#recordings.inToldOrder(session) : this.#recordings.inJournalOrder(session);
   }
 
   /**
@@ -230,7 +202,7 @@ export class ArchiveSearch {
 
   /** A body's bytes as they passed, chunk by chunk; ends where a chunk is missing. */
   *body(exchange: string, direction: Direction): Generator<Uint8Array> {
-    for (const { chunk } of this.#chunks(exchange, direction)) yield chunk.bytes;
+    for (const { chunk } of this.#recordings?.chunks(exchange, direction) ?? []) yield chunk.bytes;
   }
 
   /** Parts of journals that could not be read, so that something may be missing in the archive. */
@@ -272,8 +244,10 @@ export class ArchiveSearch {
 
   /** Begins to compare a session's rows with its records. */
   checkRows(session: string, gone: GoneRows = {}): RowCheck {
-    if (this.#database === undefined) throw new ArchiveError("failed", "there is no archive");
-    return new RowCheck(this.#database, session, (exchange) => this.#chunks(exchange, "response"), gone);
+    const recordings = this.#recordings;
+    if (this.#database === undefined || recordings === undefined)
+      throw new ArchiveError("failed", "there is no archive");
+    return new RowCheck(this.#database, session, (exchange) => recordings.chunks(exchange, "response"), gone);
   }
 
   /** Sessions that exchanges name, and the list of sessions has not. */
@@ -307,55 +281,8 @@ export class ArchiveSearch {
     }));
   }
 
-  /** Some at a time: whoever reads for hours must not keep a snapshot of the archive, and with it all of its log. */
-  *#inOrder(condition: string, ...values: SQLInputValue[]): Generator<ArchivedExchange> {
-    for (let [time, id]: [number, string] = [Number.NEGATIVE_INFINITY, ""]; ; ) {
-      const rows = this.#all(
-        `${EXCHANGES} WHERE ${condition} AND x.time >= ? AND (x.time > ? OR x.id > ?)
-         ORDER BY x.time, x.id LIMIT ${AT_A_TIME}`,
-        ...values,
-        ...[time, time, id],
-      );
-      for (const row of rows) yield this.#toExchange(row);
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < AT_A_TIME) return;
-      [time, id] = [Number(last.time), String(last.id)];
-    }
-  }
-
-  *#chunks(exchange: string, direction: Direction): Generator<JournalRecord & { kind: "body" }> {
-    const [row] = this.#all("SELECT session, first_block, last_block FROM exchanges WHERE id = ?", exchange);
-    if (row === undefined) return;
-    let next = 0;
-    for (const record of this.#ofExchange(exchange, row)) {
-      // From topics a chunk may have come twice.
-      if (record.kind !== "body" || record.chunk.direction !== direction) continue;
-      if (record.chunk.sequence !== next) continue;
-      next += 1;
-      yield record;
-    }
-  }
-
-  #toExchange(row: Row): ArchivedExchange {
-    let events: ExchangeEvents = {};
-    for (const record of this.#ofExchange(String(row.id), row)) {
-      if (record.kind !== "event") continue;
-      const { event } = record;
-      if (event.type === "exchange.requested") events = { ...events, requested: event };
-      else if (event.type === "exchange.completed" || event.type === "exchange.denied")
-        events = { ...events, end: event };
-    }
-    return toExchange(row, events, this.#live);
-  }
-
-  /** An exchange's own records, from the blocks between its beginning and its end. */
-  *#ofExchange(exchange: string, row: Row): Generator<JournalRecord> {
-    if (this.#blocks === undefined) return;
-    const scope = typeof row.session === "string" ? row.session : NO_SESSION;
-    const first = Number(row.first_block ?? 0);
-    const last = row.last_block === null ? undefined : Number(row.last_block);
-    yield* this.#blocks.ofExchange(exchange, scope, first, last);
-    yield* this.#blocks.ofExchange(exchange, exchange);
+  *#matching(condition: string, ...values: SQLInputValue[]): Generator<ArchivedExchange> {
+    if (this.#recordings !== undefined) yield* this.#recordings.exchanges(condition, ...values);
   }
 
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
