@@ -41,6 +41,7 @@ export async function warehouseFromKafka(options: ToWarehouseOptions, signal: Ab
   const location = await patiently(options.onTrouble, signal, () =>
     prepareDataset(client, options, options.location),
   );
+  if (location === undefined) return;
   await options.onReady?.();
   const offsets = await groupOffsets(kafka, { topics: [kafka.topics.events], group, log: SILENT });
   for (const { topic, partition, missed } of offsets) {
@@ -52,14 +53,14 @@ export async function warehouseFromKafka(options: ToWarehouseOptions, signal: Ab
   await new TopicReader(options, location, offsets).run(signal);
 }
 
-/** What goes wrong for good is thrown; a BigQuery that is away is asked again. */
+/** What goes wrong for good is thrown; a BigQuery that is away is asked again. Undefined when it was not to be had before the abort. */
 async function patiently<T>(
   onTrouble: (message: string) => void,
   signal: AbortSignal,
   attempt: () => Promise<T>,
-): Promise<T> {
+): Promise<T | undefined> {
   const backoff = new Backoff();
-  for (;;) {
+  while (!signal.aborted) {
     try {
       return await attempt();
     } catch (error) {
@@ -70,9 +71,10 @@ async function patiently<T>(
           : status >= 500 && status !== 501;
       if (!passes) throw error;
       onTrouble(`the dataset cannot be looked at, and it is tried again: ${messageOf(error)}`);
-      await delay(backoff.next(), undefined, { signal });
+      await delay(backoff.next(), undefined, { signal }).catch(() => undefined);
     }
   }
+  return undefined;
 }
 
 /** Node's errors have codes such as ECONNREFUSED. */

@@ -124,7 +124,7 @@ export class TopicReader {
       let start = 0;
       while (start < records.length && !this.#signal.aborted) start = await this.#fill(records, start, from);
     } catch (error) {
-      this.#fail(error);
+      if (!this.#signal.aborted) this.#fail(error);
     }
   }
 

@@ -18,9 +18,12 @@ limitProcess(190_000);
 
 /** What the next requests for load jobs meet. */
 const uploads = { allow: Number.POSITIVE_INFINITY, refuse: 0, seen: 0 };
+/** Told of requests. */
+let onAsked: (url: string) => void = () => undefined;
 const bench = Bench.forThisFile({
   rows: 1,
   onRequest: ({ url }) => {
+    onAsked(url);
     if (!url.startsWith("/upload/")) return;
     uploads.seen += 1;
     uploads.allow -= 1;
@@ -146,6 +149,28 @@ test("a warehouse of what gateways delivered", { timeout: 180_000 }, async (t) =
     );
     assert.deepEqual(await rows(`SELECT COUNT(*) FROM ${dataset}.exchanges`), [["1"]]);
   });
+
+  for (const [what, url, failing] of [
+    ["asks what was loaded before", /\/jobs\/bqtape_/, false],
+    ["waits for BigQuery, which is away", /\/datasets\//, true],
+  ] as const)
+    await t.test(`is left without an error when it is stopped while it ${what}`, limit, async (t) => {
+      const under = deliveryUnder(t, cluster);
+      under.journals[0].events(started()).exchange(query({ session: uuidv7(), time: Date.now() }));
+      await deliver(under);
+      const { start } = warehouseUnder(under);
+      const stop = new AbortController();
+      t.after(() => {
+        onAsked = () => undefined;
+      });
+      onAsked = (asked) => {
+        if (!url.test(asked)) return;
+        stop.abort();
+        if (failing) throw new Error("BigQuery is away");
+      };
+      await start({ once: false, interval: 100 }, stop.signal);
+      assert.ok(stop.signal.aborted);
+    });
 
   await t.test("is kept by readers that share the work, come and go", limit, async (t) => {
     const under = deliveryUnder(t, cluster);
