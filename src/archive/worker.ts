@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { keysDirectory } from "../config/paths.ts";
-import { deliveredOf } from "../delivery/delivery.ts";
+import { deliveredOf } from "../delivery/delivered.ts";
 import { SigningKeys } from "../recording/keys/signing-keys.ts";
 import { GrowthWatch } from "../recording/watch.ts";
 import { ArchiveError, messageOf, withDamageInWords } from "./errors.ts";

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { KafkaConfig } from "../config/kafka.ts";
 import type { Config } from "../config/schema.ts";
 import type { AgentFacts, SessionRoutesOptions } from "../control/session-routes.ts";
 import { SessionService } from "../control/session-service.ts";
-import { SharedLog } from "../delivery/kafka/shared-log.ts";
+import type { SharedLogOptions } from "../delivery/kafka/shared-log.ts";
 import { SESSION_STATE_TYPE } from "../delivery/records/headers.ts";
 import type { KeySetState } from "../identity/oidc/key-set.ts";
 import { RefusedIdentities } from "../identity/refused-identities.ts";
@@ -57,16 +58,7 @@ export async function openSessions(config: Config, log: Logger): Promise<Gateway
   const ledger = await SessionLedger.open({
     file: join(dataDir, "sessions.ndjson"),
     idle: identity.session.idle,
-    ...(kafka !== undefined && {
-      share: (reader) =>
-        new SharedLog({
-          kafka,
-          topic: kafka.topics.control,
-          type: SESSION_STATE_TYPE,
-          reader,
-          log: (level, message, details) => log[level](details, message),
-        }),
-    }),
+    ...(kafka !== undefined && { share: await shareBy(kafka, log) }),
     onChange: (update) => relays?.applySessions(update),
     onOver: (state, because) =>
       recordOrTell({
@@ -106,6 +98,19 @@ export async function openSessions(config: Config, log: Logger): Promise<Gateway
       await closing;
     },
   };
+}
+
+/** How gateways tell each other of sessions. Kafka's clients are loaded only where there is Kafka: they take as long as all the rest. */
+async function shareBy(kafka: KafkaConfig, log: Logger) {
+  const { SharedLog } = await import("../delivery/kafka/shared-log.ts");
+  return (reader: SharedLogOptions["reader"]) =>
+    new SharedLog({
+      kafka,
+      topic: kafka.topics.control,
+      type: SESSION_STATE_TYPE,
+      reader,
+      log: (level, message, details) => log[level](details, message),
+    });
 }
 
 /**

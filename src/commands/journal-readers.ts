@@ -1,5 +1,5 @@
 import { readCheckpoints } from "../archive/archive.ts";
-import { readDelivered } from "../delivery/delivery.ts";
+import { readDelivered } from "../delivery/delivered.ts";
 
 /** What reads journals: each may be switched off. */
 export type JournalReaderName = "archive" | "delivery";

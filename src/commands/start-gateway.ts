@@ -11,7 +11,8 @@ import { journalDirectory, keysDirectory } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createControl, createMetricsListener } from "../control/server.ts";
 import { gatewayName } from "../delivery/checkpoint.ts";
-import { type Delivery, readDelivered, startDelivery } from "../delivery/delivery.ts";
+import { readDelivered } from "../delivery/delivered.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import { knownKeys } from "../recording/keys/signing-keys.ts";
 import { type DataDirectoryLock, tryLock } from "../recording/lock.ts";
 import { openAgentFiles, openGatewayAuthority } from "./agent-files.ts";
@@ -229,6 +230,8 @@ async function openDelivery(
   passed: Passed,
 ): Promise<Delivery> {
   const awaited = [recording.commitRequest, recording.releaseResponse].includes("kafka");
+  // Kafka's clients are loaded only where there is Kafka: they take as long as all the rest.
+  const { startDelivery } = await import("../delivery/delivery.ts");
   return await startDelivery({
     dataDir,
     kafka,

@@ -1,10 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { KafkaConfig } from "../config/kafka.ts";
-import { deliveryDirectory } from "../config/paths.ts";
 import { GrowthWatch } from "../recording/watch.ts";
-import { gatewayName, readCheckpoint } from "./checkpoint.ts";
+import { gatewayName } from "./checkpoint.ts";
 import type { KafkaLog } from "./kafka/client.ts";
 import type {
   DeliveryCounts,
@@ -36,35 +34,6 @@ export interface DeliveryOptions {
   readonly log?: KafkaLog;
   /** Milliseconds that {@link Delivery.close} gives the worker to reach the journals' ends. Default: 10 000. */
   readonly closeTimeout?: number;
-}
-
-/** Positions up to which journals are delivered, by their names: a journal that is opened must go on behind that. */
-export function readDelivered(dataDir: string): ReadonlyMap<string, number> {
-  const delivered = new Map<string, number>();
-  for (const name of checkpointed(dataDir)) {
-    const checkpoint = readCheckpoint(dataDir, name);
-    if (checkpoint !== undefined) delivered.set(name, checkpoint.writer.position);
-  }
-  return delivered;
-}
-
-/**
- * Up to where a journal is delivered; undefined where nothing of the data directory ever was to be. Of a journal without a
- * checkpoint, in a directory of which delivery was started once, Kafka has nothing.
- */
-export function deliveredOf(dataDir: string): (journal: string) => number | undefined {
-  if (!existsSync(deliveryDirectory(dataDir))) return () => undefined;
-  const delivered = readDelivered(dataDir);
-  return (journal) => delivered.get(journal) ?? 0;
-}
-
-function checkpointed(dataDir: string): string[] {
-  try {
-    return readdirSync(deliveryDirectory(dataDir)).flatMap((file) => /^(\d+)\.json$/.exec(file)?.[1] ?? []);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }
 
 /** Milliseconds that the start waits to hear of Kafka; it goes on without, since the journal keeps what is recorded. */

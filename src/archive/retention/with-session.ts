@@ -1,5 +1,5 @@
 import { archiveFile } from "../../config/paths.ts";
-import { deliveredOf } from "../../delivery/delivery.ts";
+import { deliveredOf } from "../../delivery/delivered.ts";
 import { journalsOf } from "../catch-up.ts";
 import { ArchiveError } from "../errors.ts";
 import type { JournalSource } from "../ingest.ts";

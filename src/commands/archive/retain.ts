@@ -9,7 +9,7 @@ import { wordsOf } from "../../archive/retention/upkeep.ts";
 import { openTapeSigner } from "../../archive/tape/signer.ts";
 import { withStore } from "../../archive/with-store.ts";
 import { dataDirOptions } from "../../config/data-dir.ts";
-import { deliveredOf } from "../../delivery/delivery.ts";
+import { deliveredOf } from "../../delivery/delivered.ts";
 import { UsageError } from "../failure.ts";
 
 const options = {

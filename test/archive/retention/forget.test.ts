@@ -7,7 +7,7 @@ import { hold } from "../../../src/archive/retention/holds.ts";
 import { ArchiveStore } from "../../../src/archive/store.ts";
 import { archiveFile } from "../../../src/config/paths.ts";
 import { gatewayName } from "../../../src/delivery/checkpoint.ts";
-import { deliveredOf } from "../../../src/delivery/delivery.ts";
+import { deliveredOf } from "../../../src/delivery/delivered.ts";
 import type { JournalRecord } from "../../../src/recording/frame.ts";
 import { JournalReader } from "../../../src/recording/reader.ts";
 import { sealedForm } from "../../../src/recording/sealed-form.ts";
