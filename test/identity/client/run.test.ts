@@ -231,7 +231,7 @@ test(
   "a session that is revoked is said to be over, and the command goes on without BigQuery",
   OPTIONS,
   async (t) => {
-    const site = await startSite(t, { session: { renewal: "2s" } });
+    const site = await startSite(t, { session: { renewal: "6s" } });
     await site.signIn();
     const program = site.start(["run", ...node("setInterval(() => {}, 1e6); console.log('up')")]);
     await program.said(/up/);
