@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { MAX_EVENT_SQL } from "../recording/events.ts";
 import { type Description, MAX_NAME, type Operation, refuse } from "./description.ts";
+import { hasMemberTwice } from "./json-members.ts";
 import { unsafeParameter } from "./parameters.ts";
 import { matchRoute } from "./routes.ts";
 import { describeUpload, isUploadPath } from "./uploads.ts";
@@ -84,11 +85,15 @@ function unknownDoor(path: string): Description {
 /** Adds what only the body tells: SQL, the table that is loaded, dry run, the job id and location that the client chose. */
 export function describeBody(operation: Operation, body: Buffer): Description {
   if (operation.name !== "jobs.query" && operation.name !== "jobs.insert") return { known: true, operation };
+  const json = body.toString("utf8");
   let value: unknown;
   try {
-    value = JSON.parse(body.toString("utf8"));
+    value = JSON.parse(json);
   } catch {
     return refuse(400, "invalid", `the body of ${operation.name} is not JSON`);
+  }
+  if (hasMemberTwice(json, value)) {
+    return refuse(400, "invalid", `the body of ${operation.name} has two members of one name in an object`);
   }
   const root = record(value);
   const reference = record(root.jobReference);

@@ -5,6 +5,8 @@ const OF_UPLOADS = /^upload_?(?:type|id|protocol)$/i;
 
 /** Why a request with these parameters must not pass: BigQuery could read it otherwise than it is described here. */
 export function unsafeParameter(parameters: URLSearchParams, upload: boolean): string | undefined {
+  // Where a job is asked for: who reads the first and who reads the last mean different ones.
+  if (parameters.getAll("location").length > 1) return "the parameter location is there twice";
   for (const [name, value] of parameters) {
     const shown = name.slice(0, 40);
     if (name.startsWith("$") && !HARMLESS.has(name)) return notServed(`the system parameter ${shown}`);

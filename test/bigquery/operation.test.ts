@@ -85,6 +85,7 @@ const CHANGE_THE_MEANING = [
   ],
   ...["$Fields=x", "$PrettyPrint=true"],
   ...["callback=f", "Callback=f", "alt=media", "alt=json&alt=media", "ALT=media", "%61lt=proto"],
+  ...["location=EU&location=US", "location=EU&loc%61tion=EU"],
   ...["uploadType=media", "uploadtype=media", "upload_id=x", "upload_protocol=raw", "uploadProtocol=raw"],
 ];
 
@@ -150,6 +151,37 @@ test("jobs.insert tells its SQL and the job id that the client chose", () => {
   const { sql, job, location } = description.operation;
   assert.deepEqual({ sql, job, location }, { sql: "SELECT 2", job: "mine", location: "US" });
 });
+
+const TWICE: readonly string[] = [
+  '{"query":"SELECT 1","query":"DROP TABLE t"}',
+  '{"query":"SELECT 1","qu\\u0065ry":"SELECT 1"}',
+  '{"query":"SELECT 1","jobReference":{"jobId":"a","jobId":"b"}}',
+  '{"queryParameters":[{"name":"a"},{"name":"a","name":"b"}]}',
+  '{"__proto__":1,"__proto__":{}}',
+  `${'{"a":['.repeat(50_000)}{"b":1,"b":2}${"]}".repeat(50_000)}`,
+];
+
+for (const body of TWICE) {
+  test(`a body that says two things at once is refused: ${body.slice(0, 70)}`, () => {
+    const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));
+    assert.ok(!description.known && description.refusal.status === 400);
+    assert.match(description.refusal.message, /two members of one name/);
+  });
+}
+
+const ONCE: readonly string[] = [
+  String.raw`{"query":"SELECT \"a:b\" AS \"c\\\": 1"}`,
+  '{ "query" : "SELECT 1" , "labels" : { "query" : "::" , "__proto__" : "x" } , "n" : [ { "a" : null } , { "a" : [ ] } ] }',
+  `${'{"a":['.repeat(50_000)}${"]}".repeat(50_000)}`,
+  '"a:b"',
+];
+
+for (const body of ONCE) {
+  test(`a body that says each thing once is described: ${body.slice(0, 70)}`, () => {
+    const description = describeBody(operation("POST", `${V2}/projects/p/queries`), Buffer.from(body));
+    assert.ok(description.known);
+  });
+}
 
 const LONG = "x".repeat(8_193);
 const LONG_NAMES: readonly (readonly [what: string, body: object])[] = [

@@ -152,7 +152,7 @@ export const JOURNAL: Meanings<JournalErrorCode> = {
 export const RULES: Readonly<Record<string, string>> = {
   open: "allows everything that can be described, as there is no policy",
   doors:
-    "denies what is no method of BigQuery's that the gateway knows, or cannot be read: batch requests, Google's MCP server, API discovery, `alt` other than json, `callback`, system parameters (`$…`) but `$fields`, `$prettyPrint` and `$.xgafv`",
+    "denies what is no method of BigQuery's that the gateway knows, or cannot be read: batch requests, Google's MCP server, API discovery, `alt` other than json, `callback`, system parameters (`$…`) but `$fields`, `$prettyPrint` and `$.xgafv`, a `location` or a member of JSON that is there twice",
   "credential.groups":
     "denies whoever is in no group that `credential.groups` names, where `credential.type` is `none`",
   placeholder: "a request to `oauth2.googleapis.com`, which the gateway answers in Google's place",
