@@ -1,6 +1,6 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { Condition, Finder } from "./driver.ts";
-import { HAS_WORDS, matchWords } from "./words.ts";
+import { HAS_WORDS, matchWords, type TextMatch } from "./words.ts";
 
 /** Which sessions; texts are told apart without their case, times are milliseconds since the Unix epoch. */
 export interface OfSession {
@@ -43,62 +43,64 @@ export function sessionConditions({ user, group, agent }: OfSession): Condition[
   return conditions;
 }
 
-/** Of `exchanges x`. */
+/**
+ * Of `exchanges x`.
+ *
+ * @param few rows up to which it is best to find them all.
+ */
 export function exchangeConditions(
   database: DatabaseSync,
   filter: OfExchange,
+  few: number,
 ): { readonly finders: Finder[]; readonly others: Condition[] } {
   const { table, column, text, type, denied, status } = filter;
   const finders: Finder[] = [];
   const others: Condition[] = [];
-  if (table !== undefined) finders.push(ofTable(database, table.replaceAll("`", "")));
-  if (column !== undefined) finders.push(ofTexts(database, column, false, ["sql_text", "columns_text"]));
-  if (text !== undefined) finders.push(ofTexts(database, text, true, ["sql_text", "answer_text"]));
-  if (denied === true)
-    finders.push({ sql: "x.outcome = 'denied'", rows: ["outcome = 'denied'"], values: [] });
-  if (type !== undefined) {
-    // As BigQuery writes them, so that an index can tell.
-    finders.push({
-      sql: "x.statement_type = ?",
-      rows: ["statement_type = ?"],
-      values: [type.toUpperCase()],
-    });
+  const ofTexts = (words: string, partial: boolean, columns: readonly TextColumn[]): Finder =>
+    inTexts(matchWords(database, words, partial, few / 2), columns);
+  if (table !== undefined) {
+    const name = table.replaceAll("`", "");
+    finders.push(ofTable(name, ofTexts(name, false, ["sql_text"])));
   }
+  if (column !== undefined) finders.push(ofTexts(column, false, ["sql_text", "columns_text"]));
+  if (text !== undefined) finders.push(ofTexts(text, true, ["sql_text", "answer_text"]));
+  if (denied === true) finders.push(having("outcome = 'denied'"));
+  // As BigQuery writes them, so that an index can tell.
+  if (type !== undefined) finders.push(having("statement_type = ?", type.toUpperCase()));
   if (status !== undefined && status < 400) others.push({ sql: "x.status = ?", values: [status] });
-  if (status !== undefined && status >= 400) {
-    const rows = ["status = ? AND status >= 400"];
-    finders.push({ sql: "x.status = ?", rows, values: [status] });
-  }
+  if (status !== undefined && status >= 400) finders.push(having("status = ? AND status >= 400", status));
   return { finders, others };
+}
+
+/** @param condition that begins with the name of a column. */
+export function having(condition: string, ...values: readonly SQLInputValue[]): Finder {
+  return { sql: `x.${condition}`, values, found: { rows: [condition], values } };
 }
 
 type TextColumn = "sql_text" | "columns_text" | "answer_text";
 
-function ofTexts(
-  database: DatabaseSync,
-  words: string,
-  partial: boolean,
-  columns: readonly TextColumn[],
-): Finder {
-  const match = matchWords(database, words, partial);
+function inTexts(match: TextMatch, columns: readonly TextColumn[]): Finder {
   if (match.kind === "ids") {
-    const one = (name: TextColumn) => `${name} IN (SELECT value FROM json_each(?))`;
+    const one = (name: string) => `${name} IN (SELECT value FROM json_each(?))`;
+    const values = columns.map(() => match.ids);
     return {
-      sql: columns.map((name) => `x.${one(name)}`).join(" OR "),
-      rows: columns.map(one),
-      values: columns.map(() => match.ids),
+      sql: columns.map((name) => one(`x.${name}`)).join(" OR "),
+      values,
+      found: { rows: columns.map(one), values },
     };
   }
-  const one = (name: string) =>
-    `EXISTS (SELECT 1 FROM texts w WHERE w.id = ${name} AND ${HAS_WORDS}(w.text, ?, ?))`;
+  const hasWords = (name: string) =>
+    `EXISTS (SELECT 1 FROM texts w WHERE w.id = x.${name} AND ${HAS_WORDS}(w.text, ?, ?))`;
+  const one = (name: string) => `${name} IN (SELECT rowid FROM texts_index WHERE texts_index MATCH ?)`;
   return {
-    sql: columns.map((name) => one(`x.${name}`)).join(" OR "),
+    sql: columns.map(hasWords).join(" OR "),
     values: columns.flatMap(() => [match.words, match.partial]),
+    found: { rows: columns.map(one), values: columns.map(() => match.query), many: true },
   };
 }
 
 /** Named by the request's path, or in its SQL, where each part may stand in backquotes of its own. */
-function ofTable(database: DatabaseSync, name: string): Finder {
+function ofTable(name: string, inSql: Finder): Finder {
   const [table = "", dataset, project] = name.split(".").reverse();
   const path = (prefix: string) =>
     [
@@ -106,15 +108,15 @@ function ofTable(database: DatabaseSync, name: string): Finder {
       ...(dataset === undefined ? [] : [`${prefix}dataset = ?`]),
       ...(project === undefined ? [] : [`${prefix}project = ?`]),
     ].join(" AND ");
-  const inSql = ofTexts(database, name, false, ["sql_text"]);
   const parts = [
     table,
     ...(dataset === undefined ? [] : [dataset]),
     ...(project === undefined ? [] : [project]),
   ];
+  const { found } = inSql;
   return {
     sql: `${path("x.")} OR ${inSql.sql}`,
-    ...(inSql.rows !== undefined && { rows: [path(""), ...inSql.rows] }),
     values: [...parts, ...inSql.values],
+    found: { ...found, rows: [path(""), ...found.rows], values: [...parts, ...found.values] },
   };
 }

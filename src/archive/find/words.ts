@@ -1,12 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
 
-/** Texts of a match up to which they are worth finding by the index: of more, a page is soon full without. */
-const MAX_IDS = 10_000;
-
 /** Which texts match: their ids as a JSON list, or, when they are many, what {@link HAS_WORDS} asks of each. */
 export type TextMatch =
   | { readonly kind: "ids"; readonly ids: string }
-  | { readonly kind: "words"; readonly words: string; readonly partial: 0 | 1 };
+  | {
+      readonly kind: "words";
+      readonly words: string;
+      readonly partial: 0 | 1;
+      /** What FTS5 is asked for all of them. */
+      readonly query: string;
+    };
 
 /** The SQL function that {@link defineHasWords} defines: of a text, the words, and whether the last may be part of one. */
 export const HAS_WORDS = "bqtape_has_words";
@@ -15,18 +18,19 @@ export const HAS_WORDS = "bqtape_has_words";
  * Texts that have these words, next to each other, whatever stands between them that is no letter, digit or `_`.
  *
  * @param partial whether the last word may be only the beginning of one.
+ * @param few texts up to which they are listed.
  */
-export function matchWords(database: DatabaseSync, words: string, partial: boolean): TextMatch {
+export function matchWords(database: DatabaseSync, words: string, partial: boolean, few: number): TextMatch {
   const query = `"${words.replaceAll('"', '""')}"${partial ? "*" : ""}`;
   const found = database
     .prepare(
       `SELECT count(*) AS count, json_group_array(id) AS ids FROM (
-         SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${MAX_IDS + 1}
+         SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${few + 1}
        )`,
     )
     .get(query);
-  if (Number(found?.count) > MAX_IDS) return { kind: "words", words: plain(words), partial: partial ? 1 : 0 };
-  return { kind: "ids", ids: String(found?.ids) };
+  if (Number(found?.count) <= few) return { kind: "ids", ids: String(found?.ids) };
+  return { kind: "words", words: plain(words), partial: partial ? 1 : 0, query };
 }
 
 /** Whether there is anything in it that can be searched for. */
