@@ -1,4 +1,5 @@
 import { ArchiveSearch } from "../../../src/archive/search.ts";
+import { FORMER, LEFT } from "./generate.ts";
 
 /** What a person may ask of an archive, and how long each answer takes. Prints one JSON object. */
 
@@ -21,6 +22,7 @@ const QUESTIONS: Readonly<Record<string, () => readonly unknown[]>> = {
   "statements, latest": () => search.statements(),
   "statements, next page": () => search.statements({ after: { value: one.time, id: one.id } }),
   "of a user": () => search.statements({ user }),
+  "of a user who left long ago": () => search.statements({ user: LEFT }),
   "of a group": () => search.statements({ group: "finance" }),
   "of an agent": () => search.statements({ agent: "nightly" }),
   "of a session": () => search.statements({ session }),
@@ -31,10 +33,13 @@ const QUESTIONS: Readonly<Record<string, () => readonly unknown[]>> = {
     search.statements({ text: middle?.sql?.split("AND ")[2]?.split("\n")[0] ?? "order_id" }),
   "by words of each": () => search.statements({ text: "select order_id" }),
   "by words of none": () => search.statements({ text: "drop table" }),
+  "by words of long ago": () => search.statements({ text: FORMER }),
+  "of a user who left, by words of each": () => search.statements({ user: LEFT, text: "select order_id" }),
   refused: () => search.statements({ denied: true }),
   "by status": () => search.statements({ status: 403 }),
   "by a type of none": () => search.statements({ type: "DROP_TABLE" }),
   "in an hour of yesterday": () => search.statements({ since: one.time - 9e7, until: one.time - 8.64e7 }),
+  "more rows than any has": () => search.statements({ minRows: 1e9 }),
   "most rows": () => search.statements({ order: "rows" }),
   "most bytes of a user": () => search.statements({ order: "bytes", user }),
   "most processed of a group": () => search.statements({ order: "processed", group: "support" }),
@@ -44,6 +49,7 @@ const QUESTIONS: Readonly<Record<string, () => readonly unknown[]>> = {
   "sessions of a user": () => search.sessions({ user }),
   "sessions by table": () => search.sessions({ table: "table_23" }),
   "sessions by words of each": () => search.sessions({ text: "select order_id" }),
+  "sessions by words of long ago": () => search.sessions({ text: FORMER }),
   "sessions refused": () => search.sessions({ denied: true }),
 };
 

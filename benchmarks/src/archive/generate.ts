@@ -10,6 +10,10 @@ const EXCHANGES_PER_SESSION = 200;
 /** One statement in so many is refused. */
 const DENIED_EVERY = 200;
 
+/** Who was the only one in the first twentieth of the time, and has left since; and the dataset that they worked on. */
+export const LEFT = "somebody@example.com";
+export const FORMER = "former";
+
 const USERS = Array.from({ length: 200 }, (_, at) => `person-${at}@example.com`);
 const GROUPS = ["analysts", "engineers", "finance", "support"];
 const AGENTS = ["claude", "report-writer", "dashboards", "nightly"];
@@ -49,11 +53,17 @@ interface GeneratedSession {
  * of JSON rows); one in eight has 20 KiB, one in fifty 200 KiB. A third of the statements is asked for a second page.
  */
 export class ExchangeGenerator {
+  readonly #total: number;
   #seed = 1;
   #exchanges = 0;
   readonly #sessions: GeneratedSession[] = [];
   /** Of request and response bodies. */
   bodyBytes = 0;
+
+  /** @param total exchanges that it is going to be asked for. */
+  constructor(total: number) {
+    this.#total = total;
+  }
 
   get exchanges(): number {
     return this.#exchanges;
@@ -65,7 +75,7 @@ export class ExchangeGenerator {
     const known = this.#sessions[at];
     const session = known !== undefined && known.left > 0 ? known : yield* this.#begin(at, time);
     const job = `job_${this.#below(2 ** 31).toString(36)}${this.#exchanges.toString(36)}`;
-    const sql = this.#sql();
+    const sql = this.#sql(session.user === LEFT);
     const target = "/bigquery/v2/projects/shop-prod/queries?prettyPrint=false";
     const more = this.#below(3) === 0;
     const processed = this.#below(2 ** 30);
@@ -87,7 +97,8 @@ export class ExchangeGenerator {
   }
 
   *#begin(at: number, time: number): Generator<Buffer, GeneratedSession> {
-    const user = pick(USERS, this.#below(USERS.length));
+    const isEarly = at > 0 && this.#exchanges < this.#total / 20;
+    const user = isEarly ? LEFT : pick(USERS, this.#below(USERS.length));
     const id = `o-${uuidv7()}`;
     const chain = new Chain(id, () => undefined);
     // One agent never ends.
@@ -159,9 +170,11 @@ export class ExchangeGenerator {
   }
 
   /** One in four has been asked before. */
-  #sql(): string {
+  #sql(former: boolean): string {
     const distinct = this.#below(4) === 0 ? this.#below(1_000) : this.#below(2 ** 30);
-    const table = pick(TABLES, distinct % TABLES.length);
+    const table = former
+      ? `shop-prod.${FORMER}.table_${distinct % 9}`
+      : pick(TABLES, distinct % TABLES.length);
     const column = pick(COLUMNS, distinct % COLUMNS.length);
     return (
       `SELECT order_id, ${column}, SUM(amount) AS total FROM \`${table}\`\n` +

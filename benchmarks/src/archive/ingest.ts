@@ -25,7 +25,7 @@ export async function ingest(
   exchanges: number,
   onProgress: (done: number) => void,
 ): Promise<Ingested> {
-  const generator = new ExchangeGenerator();
+  const generator = new ExchangeGenerator(exchanges);
   const directory = journalDirectory(dataDir, "0");
   mkdirSync(directory, { recursive: true });
   let base = 0;
