@@ -57,7 +57,7 @@ export function exchangeConditions(
   const finders: Finder[] = [];
   const others: Condition[] = [];
   const ofTexts = (words: string, partial: boolean, columns: readonly TextColumn[]): Finder =>
-    inTexts(matchWords(database, words, partial, few / 2), columns);
+    inTexts(matchWords(database, words, partial, few), columns);
   if (table !== undefined) {
     const name = table.replaceAll("`", "");
     finders.push(ofTable(name, ofTexts(name, false, ["sql_text"])));
@@ -79,23 +79,18 @@ export function having(condition: string, ...values: readonly SQLInputValue[]): 
 
 type TextColumn = "sql_text" | "columns_text" | "answer_text";
 
-function inTexts(match: TextMatch, columns: readonly TextColumn[]): Finder {
-  if (match.kind === "ids") {
-    const one = (name: string) => `${name} IN (SELECT value FROM json_each(?))`;
-    const values = columns.map(() => match.ids);
-    return {
-      sql: columns.map((name) => one(`x.${name}`)).join(" OR "),
-      values,
-      found: { rows: columns.map(one), values },
-    };
-  }
+function inTexts({ query, words, partial, many }: TextMatch, columns: readonly TextColumn[]): Finder {
+  const one = (name: string) => `${name} IN (SELECT rowid FROM texts_index WHERE texts_index MATCH ?)`;
+  const found = { rows: columns.map(one), values: columns.map(() => query), many };
+  if (!many)
+    return { sql: columns.map((name) => one(`x.${name}`)).join(" OR "), values: found.values, found };
+  // To list so many takes longer than to look at the few texts that it takes to fill a page.
   const hasWords = (name: string) =>
     `EXISTS (SELECT 1 FROM texts w WHERE w.id = x.${name} AND ${HAS_WORDS}(w.text, ?, ?))`;
-  const one = (name: string) => `${name} IN (SELECT rowid FROM texts_index WHERE texts_index MATCH ?)`;
   return {
     sql: columns.map(hasWords).join(" OR "),
-    values: columns.flatMap(() => [match.words, match.partial]),
-    found: { rows: columns.map(one), values: columns.map(() => match.query), many: true },
+    values: columns.flatMap(() => [words, partial]),
+    found,
   };
 }
 

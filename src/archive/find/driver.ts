@@ -25,8 +25,13 @@ export interface Found {
   readonly many?: boolean;
 }
 
-/** Rows up to which it is best to find them all and sort them; of more than these, a page is mostly soon full in any order. */
-export const FEW = 20_000;
+/**
+ * Rows up to which it is best to find them all in an index and sort them: some hundred milliseconds. Of more than these, a page is
+ * mostly soon full in any order.
+ */
+export const FEW = 100_000;
+/** So many are found in an index alone while one is read. */
+export const READ = 5;
 
 export function all(conditions: readonly Condition[]): Condition {
   const sql = conditions.length === 0 ? "TRUE" : conditions.map((each) => `(${each.sql})`).join(" AND ");

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Row } from "../records/row.ts";
 import { exchangeConditions, type OfExchange, type OfSession, sessionConditions } from "./conditions.ts";
-import { all, bestOf, type Condition, FEW, type Finder, select } from "./driver.ts";
+import { all, bestOf, type Condition, FEW, type Finder, READ, select } from "./driver.ts";
 
 /** Which sessions; what is asked of exchanges must all hold for one exchange of the session. */
 export interface SessionFilter extends OfSession, OfExchange {
@@ -21,7 +21,7 @@ const OF_SESSION = 200;
 /**
  * The most recently active first.
  *
- * @param few exchanges up to which it is best to find them all.
+ * @param few exchanges up to which it is best to find them all in an index.
  */
 export function sessionRows(database: DatabaseSync, filter: SessionFilter, few = FEW): Row[] {
   const { since, until, after, limit = 50 } = filter;
@@ -34,12 +34,13 @@ export function sessionRows(database: DatabaseSync, filter: SessionFilter, few =
   }
   const { finders, others } = exchangeConditions(database, filter, few);
   if (finders.length + others.length === 0) return page(database, conditions, limit);
-  const driver = bestOf(database, finders, few);
+  // With more to be asked of them rows have to be read.
+  const driver = bestOf(database, finders, finders.length + others.length === 1 ? few : few / READ);
   if (driver !== undefined) return page(database, [...conditions, among(driver, finders, others)], limit);
   const { sql, values } = all([...finders, ...others]);
   const having = { sql: `EXISTS (SELECT 1 FROM exchanges x WHERE x.session = s.id AND ${sql})`, values };
   // What is frequent mostly is so of late, too. If it was long ago, to look at each session since takes seconds.
-  const edge = newest(database, conditions, Math.ceil(few / OF_SESSION));
+  const edge = newest(database, conditions, Math.ceil(few / READ / OF_SESSION));
   if (edge === undefined) return page(database, [...conditions, having], limit);
   const recent = page(database, [...conditions, edge, having], limit);
   if (recent.length === limit) return recent;

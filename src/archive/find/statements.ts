@@ -7,7 +7,7 @@ import {
   type OfSession,
   sessionConditions,
 } from "./conditions.ts";
-import { all, bestOf, type Condition, FEW, type Finder, select } from "./driver.ts";
+import { all, bestOf, type Condition, FEW, type Finder, READ, select } from "./driver.ts";
 
 /** By what statements are sorted, the most first: see the columns of the same names. */
 export const STATEMENT_ORDERS = {
@@ -19,8 +19,8 @@ export const STATEMENT_ORDERS = {
 
 export type StatementOrder = keyof typeof STATEMENT_ORDERS;
 
-/** So many rows are found in an index alone while one is read. */
-const READ = 20;
+/** Of so many rows one is read to see whether few of them are large. */
+const TRIED = 100;
 
 /** Which statements. */
 export interface StatementFilter extends OfSession, OfExchange {
@@ -48,7 +48,7 @@ export interface PageEnd {
 /**
  * The first rows of a page's statements, each an exchange's with its `sql` and `answer_message`.
  *
- * @param few exchanges up to which it is best to find them all, and sort them.
+ * @param few exchanges up to which it is best to find them all in an index, and sort them.
  */
 export function statementRows(database: DatabaseSync, filter: StatementFilter, few = FEW): Row[] {
   const order = STATEMENT_ORDERS[filter.order ?? "time"];
@@ -69,16 +69,16 @@ export function statementRows(database: DatabaseSync, filter: StatementFilter, f
   ] as const) {
     if (least === undefined) continue;
     const finder = ofSize(STATEMENT_ORDERS[what], least);
-    (bestOf(database, [finder], few / READ) === undefined ? rest : finders).push(finder);
+    (bestOf(database, [finder], few / TRIED) === undefined ? rest : finders).push(finder);
   }
   if (after !== undefined) {
     const sql = `x.${order.column} <= ? AND (x.${order.column} < ? OR x.id < ?)`;
     rest.push({ sql, values: [after.value, after.value, after.id] });
   }
   const asked: Asked = { ...order, conditions: [...finders, ...times, ...rest], limit };
-  const driver = bestOf(database, [...finders, ...times], few);
-  if (order.column !== "time")
-    return driver === undefined ? inOrder(database, asked) : sorted(database, asked, driver);
+  const isByTime = order.column === "time";
+  const driver = bestOf(database, [...finders, ...times], isByTime ? few : few / READ);
+  if (!isByTime) return driver === undefined ? inOrder(database, asked) : sorted(database, asked, driver);
   // Those of a time the order's index has side by side.
   if (times.some((each) => each === driver)) return inOrder(database, asked);
   const span = {
@@ -87,7 +87,7 @@ export function statementRows(database: DatabaseSync, filter: StatementFilter, f
   };
   if (driver !== undefined) return latest(database, asked, driver, span);
   // What is frequent mostly is so of late, too. If it was long ago, to go through all that came since takes seconds.
-  const recent = newest(database, few, span);
+  const recent = newest(database, few / READ, span);
   if (recent === undefined) return inOrder(database, asked);
   const rows = inOrder(database, { ...asked, conditions: [...asked.conditions, recent] });
   if (rows.length === limit) return rows;

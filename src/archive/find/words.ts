@@ -1,15 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
 
-/** Which texts match: their ids as a JSON list, or, when they are many, what {@link HAS_WORDS} asks of each. */
-export type TextMatch =
-  | { readonly kind: "ids"; readonly ids: string }
-  | {
-      readonly kind: "words";
-      readonly words: string;
-      readonly partial: 0 | 1;
-      /** What FTS5 is asked for all of them. */
-      readonly query: string;
-    };
+/** What asks for the texts that have some words. */
+export interface TextMatch {
+  /** FTS5's query, which finds all of them. */
+  readonly query: string;
+  /** What {@link HAS_WORDS} is asked of one. */
+  readonly words: string;
+  readonly partial: 0 | 1;
+  /** Whether more have them than were counted. */
+  readonly many: boolean;
+}
 
 /** The SQL function that {@link defineHasWords} defines: of a text, the words, and whether the last may be part of one. */
 export const HAS_WORDS = "bqtape_has_words";
@@ -18,19 +18,16 @@ export const HAS_WORDS = "bqtape_has_words";
  * Texts that have these words, next to each other, whatever stands between them that is no letter, digit or `_`.
  *
  * @param partial whether the last word may be only the beginning of one.
- * @param few texts up to which they are listed.
+ * @param few texts up to which they are counted.
  */
 export function matchWords(database: DatabaseSync, words: string, partial: boolean, few: number): TextMatch {
   const query = `"${words.replaceAll('"', '""')}"${partial ? "*" : ""}`;
   const found = database
     .prepare(
-      `SELECT count(*) AS count, json_group_array(id) AS ids FROM (
-         SELECT rowid AS id FROM texts_index WHERE texts_index MATCH ? LIMIT ${few + 1}
-       )`,
+      `SELECT count(*) AS count FROM (SELECT 1 FROM texts_index WHERE texts_index MATCH ? LIMIT ${few + 1})`,
     )
     .get(query);
-  if (Number(found?.count) <= few) return { kind: "ids", ids: String(found?.ids) };
-  return { kind: "words", words: plain(words), partial: partial ? 1 : 0, query };
+  return { query, words: plain(words), partial: partial ? 1 : 0, many: Number(found?.count) > few };
 }
 
 /** Whether there is anything in it that can be searched for. */
