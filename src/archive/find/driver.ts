@@ -14,14 +14,14 @@ export interface Finder extends Condition {
 /**
  * What finds rows: parts of a WHERE of `exchanges` alone, of which one must hold. Each is answered by an index that also has
  * `time` and `session`, so that rows are read only when they are wanted: to read twenty thousand from all over a disk takes a
- * second. (Those of a time are read, and lie side by side.)
+ * second. (Those of a time are read, and lie side by side; those of a size are read when there are very few.)
  */
 export interface Found {
   readonly rows: readonly string[];
   readonly values: readonly SQLInputValue[];
   /** The index that finds them, where SQLite would take another. */
   readonly index?: string;
-  /** Whether there are sure to be more than few. */
+  /** Whether more than few were counted. */
   readonly many?: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface Found {
  * mostly soon full in any order.
  */
 export const FEW = 100_000;
-/** So many are found in an index alone while one is read. */
+/** So many are found in an index alone in the time in which one is read from a warm cache. */
 export const READ = 5;
 
 export function all(conditions: readonly Condition[]): Condition {
@@ -51,7 +51,7 @@ export function select(columns: string, { rows, values, index }: Found): Conditi
  * The one of the finders that finds the fewest rows; undefined when there is none, or each finds more than `few`. SQLite's planner
  * has no statistics of words and users, and a wrong order is seconds instead of milliseconds over a million rows.
  *
- * @param few default: however many. What is sure to be more than few is not counted then, but taken when there is nothing else.
+ * @param few default: however many. What is known to be more than few is not counted then, but taken when there is nothing else.
  */
 export function bestOf(database: DatabaseSync, finders: readonly Finder[], few?: number): Finder | undefined {
   let best: { readonly finder: Finder; readonly count: number } | undefined;

@@ -19,8 +19,8 @@ export const STATEMENT_ORDERS = {
 
 export type StatementOrder = keyof typeof STATEMENT_ORDERS;
 
-/** Of so many rows one is read to see whether few of them are large. */
-const TRIED = 100;
+/** Rows of a size are counted by reading them, so only a hundredth of what is few counts as few of these. */
+const SIZE_SHARE = 100;
 
 /** Which statements. */
 export interface StatementFilter extends OfSession, OfExchange {
@@ -69,7 +69,7 @@ export function statementRows(database: DatabaseSync, filter: StatementFilter, f
   ] as const) {
     if (least === undefined) continue;
     const finder = ofSize(STATEMENT_ORDERS[what], least);
-    (bestOf(database, [finder], few / TRIED) === undefined ? rest : finders).push(finder);
+    (bestOf(database, [finder], few / SIZE_SHARE) === undefined ? rest : finders).push(finder);
   }
   if (after !== undefined) {
     const sql = `x.${order.column} <= ? AND (x.${order.column} < ? OR x.id < ?)`;
